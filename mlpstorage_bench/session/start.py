@@ -75,10 +75,14 @@ def _case_of(item: pytest.Item, name: str) -> str | None:
 
 
 def _check_objectives(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
-    """Raise a usage error for a test with an objective that its benchmark type does not judge."""
+    """Raise a usage error for a test with an objective that no benchmark type of it judges.
+
+    A mark of a whole module or class may be beside tests without a benchmark type.
+    """
     for item in items:
         names = registry.types_of_fixtures(fixtures_of(item))
-        if not names or item.get_closest_marker(SLO) is None:
+        marks = item.iter_markers(SLO) if names else item.own_markers
+        if not any(mark.name == SLO for mark in marks):
             continue
         if any(registry.load(name).has_objectives for name in names):
             continue
@@ -88,10 +92,19 @@ def _check_objectives(session: MlpsSession, items: Sequence[pytest.Item]) -> Non
             f"@pytest.mark.{SLO}",
             item.nodeid,
             f"tests with the fixture {fixtures}",
-            hint="Compare a figure of the result in the test instead, as in `assert "
-            "result.read_gib_s > 1`, or give the gate a rule with a limit",
+            hint=_COMPARE_INSTEAD if names else f"{_NO_FIXTURE}: {fixtures}",
         )
         raise rank_checks.usage_error(str(error), is_root=session.is_root)
+
+
+_COMPARE_INSTEAD = (
+    "Compare a figure of the result in the test instead, as in `assert result.read_gib_s > 1`, or "
+    "give the gate a rule with a limit"
+)
+_NO_FIXTURE = (
+    "This test measures nothing, so that nothing can miss the objective. Remove the mark, or name "
+    "the fixture in the test's arguments or in usefixtures"
+)
 
 
 def _skip_scenarios(session: MlpsSession, items: Sequence[pytest.Item]) -> None:

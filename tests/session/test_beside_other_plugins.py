@@ -81,7 +81,7 @@ def test_run_in_a_worker_fails_with_the_reason(pytester: pytest.Pytester) -> Non
         def test_scenario(kvcache): kvcache.run(1)
 
         @pytest.mark.mlps_slo("batch", p95_ms=1)
-        def test_with_objective(mlps_run): pass
+        def test_with_objective(mlps_run, kvcache): pass
 
         def test_of_a_project(mpi_comm): assert mpi_comm.size == 1
         """

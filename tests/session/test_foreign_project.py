@@ -170,7 +170,7 @@ def test_rank_of_a_foreign_project_that_ends_early_delays_no_other(
     "given",
     [
         "def test_it(mpi_comm): pass",
-        "@pytest.mark.mlps_slo('batch', p95_ms=1)\ndef test_it(): pass",
+        "@pytest.mark.mlps_scenario\ndef test_it(): pass",
     ],
     ids=["fixture", "marker"],
 )

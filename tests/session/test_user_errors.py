@@ -122,6 +122,46 @@ def test_run({fixture}): raise AssertionError("it has run")
     assert not (pytester.path / "cache").exists()
 
 
+@pytest.mark.parametrize("argument", ["", "mlps_run"])
+def test_objective_at_a_test_that_measures_nothing_is_refused(
+    pytester: pytest.Pytester, argument: str
+) -> None:
+    pytester.makepyfile(
+        test_it=f"""
+import pytest
+
+@pytest.mark.mlps_slo("read", p95_ms=10)
+def test_run({argument}): raise AssertionError("it has run")
+"""
+    )
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            (
+                "*@pytest.mark.mlps_slo: got 'test_it.py::test_run'; accepted: tests with the "
+                "fixture kvcache. This test measures nothing,*in usefixtures: kvcache"
+            )
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_objective_of_a_module_may_be_beside_tests_that_measure_nothing(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+import pytest
+
+pytestmark = pytest.mark.mlps_slo("batch", p95_ms=1)
+
+def test_of_the_module(): pass
+"""
+    )
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
 @pytest.mark.slow
 def test_values_that_no_training_or_checkpoint_can_have_are_named(
     pytester: pytest.Pytester,
