@@ -19,8 +19,8 @@ def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[s
     """Return workflow commands that annotate the run; none outside GitHub Actions.
 
     An error is what fails the session. A disturbed metric that passes is a warning, as nobody has
-    judged it; so are a rule that judges nothing and too few trials for any comparison. All else is
-    a notice.
+    judged it; so are a rule that judges nothing and, in the first run, too few trials for any
+    comparison. All else is a notice.
     """
     if environ.get("GITHUB_ACTIONS") != "true":
         return []
@@ -44,7 +44,7 @@ def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[s
 def _level(result: GateResult, one: MetricVerdict) -> str:
     if result.fails(one):
         return "error"
-    is_short = one.verdict is Verdict.COLLECTING and one.has_too_few_trials
+    is_short = one.is_short and not result.is_known(one)
     return "warning" if is_short or one.verdict is Verdict.DISTURBED else "notice"
 
 

@@ -40,6 +40,18 @@ class MetricVerdict:
         limit = self.rule.limit
         return limit is not None and self.value is not None and not limit.holds(self.value)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it is not compared because there never are enough trials."""
+        is_open = self.verdict in (Verdict.COLLECTING, Verdict.UNDECIDED)
+        return is_open and self.has_too_few_trials and self.value is not None
+
+    @property
+    def has_said_so(self) -> bool:
+        """Whether an earlier run had the same reason; a named baseline of few runs has not."""
+        least = 1 if self.verdict is Verdict.COLLECTING else MIN_RUNS
+        return len(self.baseline_runs) >= least
+
     def collecting(self, *, exclusion: str = "") -> MetricVerdict:
         """Return the verdict `collecting`; `exclusion` says why this run does not count."""
         reason = self.progress(exclusion)

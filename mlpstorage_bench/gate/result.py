@@ -150,15 +150,29 @@ class GateResult:
 
     @property
     def short_cases(self) -> list[str]:
-        """Cases that are collected and will never be compared, as they have too few trials."""
-        collecting = self.with_verdict(Verdict.COLLECTING)
-        return list(dict.fromkeys(one.case for one in collecting if one.has_too_few_trials))
+        """Cases that will never be compared, as they have too few trials, if that is news."""
+        return list(
+            dict.fromkeys(
+                one.case for one in self.verdicts if one.is_short and not self.is_known(one)
+            )
+        )
+
+    def is_known(self, one: MetricVerdict) -> bool:
+        """Return whether a metric has too few trials, and an earlier run has said so.
+
+        It is said in each run in which that fails, or in which nothing else is compared.
+        """
+        is_nothing_compared = all(other.is_short for other in self.verdicts)
+        return one.is_short and one.has_said_so and not (is_nothing_compared or self.fails(one))
+
+    def news(self, verdict: Verdict) -> list[MetricVerdict]:
+        """Return the metrics with a verdict, without those that are known to be short."""
+        return [one for one in self.with_verdict(verdict) if not self.is_known(one)]
 
     @property
     def has_warning(self) -> bool:
-        """Whether something passes that was not judged, or never will be."""
-        unsure = (Verdict.DISTURBED, Verdict.UNDECIDED)
-        is_unsure = any(map(self.with_verdict, unsure))
+        """Whether something passes that was not judged, or never will be, and that is news."""
+        is_unsure = any(map(self.news, (Verdict.DISTURBED, Verdict.UNDECIDED)))
         return is_unsure or bool(self.unused_rules) or bool(self.short_cases)
 
     @property
@@ -212,7 +226,7 @@ class GateResult:
             return next_step.NEW_BASELINE
         if self.unused_rules:
             return next_step.CORRECT_RULES
-        steps = (step(ones) for v, step in of_verdict.items() if (ones := self.with_verdict(v)))
+        steps = (step(ones) for v, step in of_verdict.items() if (ones := self.news(v)))
         return next(steps, next_step.FALSE_ALARM if self.failing else "")
 
     def _step_for_disturbed(self, disturbed: list[MetricVerdict]) -> str:

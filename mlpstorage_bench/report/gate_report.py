@@ -81,7 +81,9 @@ _STATED_TOGETHER = (*(Verdict.PASSED, Verdict.COLLECTING, Verdict.DISTURBED, Ver
 
 def _warnings(result: GateResult) -> list[str]:
     """Return a warning for each kind of metric that was not decided and does not fail."""
-    undecided = [one for one in result.with_verdict(Verdict.UNDECIDED) if not result.fails(one)]
+    undecided = [
+        one for one in result.news(Verdict.UNDECIDED) if not (one.is_short or result.fails(one))
+    ]
     lines = []
     if undecided:
         lines.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +13,7 @@ from mlpstorage_bench.gate.baseline import Baseline
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.gate.looks import Retries
-from mlpstorage_bench.gate.result import GateResult
+from mlpstorage_bench.gate.result import FailureRules, GateResult
 from mlpstorage_bench.gate.rules import parse_rules
 from mlpstorage_bench.gate.series import CaseSeries, RunSeries, TrialSeries
 from mlpstorage_bench.gate.verdicts import judge_run
@@ -92,3 +94,44 @@ def test_two_trials_are_retried_until_there_are_enough() -> None:
 
 def test_retries_that_never_reach_enough_trials_are_not_begun() -> None:
     assert judged([1.0], NOISY, Retries(2, {"write": 1})).cases_to_retry == []
+
+
+WRITES = "writes"
+"""A case of three trials, beside `write`, which has one."""
+
+
+def night(number: int, baseline: int) -> GateResult:
+    """Return the verdicts of a night on a case of three trials and one of a single trial."""
+
+    def both(run_id: str) -> RunSeries:
+        one, three = run(run_id, [1.0]), run(run_id, [1.0, 1.001, 0.999])
+        return replace(one, cases={"write": one.cases["write"], WRITES: three.cases["write"]})
+
+    nights = tuple(both(f"night-{n}") for n in range(baseline))
+    earlier = Baseline(nights, can_grow=True, accepts_candidate=True)
+    rules = parse_rules(CHECKPOINTING.metrics, ())
+    found = judge_run(both(f"night-{number}"), {"write": earlier, WRITES: earlier}, rules)
+    return GateResult("new", "last", found.metrics, {})
+
+
+def test_too_few_trials_of_some_cases_are_news_in_the_first_night_alone() -> None:
+    first, second, compared = night(1, 0), night(2, 1), night(7, 6)
+    warning = "warning: case write has too few trials: *"
+    assert [len(fnmatch.filter(gate_lines(one), warning)) for one in (first, second)] == [1, 0]
+    assert first.headline == "gate passed with a warning: 2 collecting"
+    assert first.next_step.startswith("use --mlps-trials=3")
+    assert second.headline == "gate passed: 2 collecting"
+    assert second.next_step == "run it again: after 3 more runs, every run is compared"
+    assert compared.headline == "gate passed: 1 passed, 1 undecided"
+    assert compared.next_step == ""
+    assert not fnmatch.filter(gate_lines(compared), "warning: *")
+    (notice,) = github_annotations(compared, {"GITHUB_ACTIONS": "true"})
+    assert notice.startswith("::notice title=write%3A write_gib_s undecided::only 1 trial")
+
+
+def test_too_few_trials_stay_news_where_they_fail_or_nothing_is_compared() -> None:
+    failing = replace(night(7, 6), failure_rules=FailureRules(undecided=True))
+    assert failing.next_step.startswith("use --mlps-trials=3")
+    alone = judged([1.0, 1.0], NOISY)
+    assert alone.headline == "gate passed with a warning: 1 undecided"
+    assert alone.short_cases == ["write"]
