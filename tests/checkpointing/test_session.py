@@ -59,12 +59,12 @@ def test_the_metadata_has_the_reference_s_parameters(pytester: pytest.Pytester) 
     assert metadata["benchmark_type"] == "checkpointing"
     assert metadata["command"] == "run"
     assert metadata["parameters"]["model"]["name"] == "llama_8b"
-    assert metadata["parameters"]["checkpoint"]["num_checkpoints_write"] == 2
+    assert metadata["parameters"]["checkpoint"]["num_checkpoints_write"] == 3
     assert metadata["args"]["checkpoint_folder"] == str(pytester.path / "cache")
     assert metadata["args"]["client_host_memory_in_gb"] > 0
     assert metadata["args"]["o_direct"] is ("direct I/O" in result.stdout.str())
     metrics = metadata["mlpstorage"]["metrics"]
-    assert metrics["write"]["trials"] == metrics["read"]["trials"] == 2
+    assert metrics["write"]["trials"] == metrics["read"]["trials"] == 3
     assert metrics["read"]["verified_reads"] > 0
     assert metrics["read"]["corrupt_reads"] == 0
 
@@ -129,7 +129,7 @@ def test_fewer_checkpoints_than_are_to_be_read_are_refused(pytester: pytest.Pyte
     pytester.runpytest(*one, "--mlps-set=phase=write").assert_outcomes(passed=1)
     result = pytester.runpytest(*TINY, "--mlps-set=phase=read")
     text = result.stdout.str() + result.stderr.str()
-    assert "num_checkpoints_read: got 2; accepted: at most 1" in text
+    assert "num_checkpoints_read: got 3; accepted: at most 1" in text
     pytester.runpytest(*one, "--mlps-set=phase=read").assert_outcomes(passed=1)
 
 
@@ -194,7 +194,7 @@ def test_a_test_sets_the_time_between_its_checkpoints(pytester: pytest.Pytester)
     pytester.runpytest(*TINY).assert_outcomes(passed=1)
     steps = metadata_of(pytester)["mlpstorage"]["sequence"]["steps"]
     pauses = [one["seconds"] for one in steps if one["step"] == "pause_before_trial"]
-    assert len(pauses) == 2
+    assert len(pauses) == 3
     assert min(pauses) >= 0.2
 
 

@@ -184,7 +184,7 @@ def test_number(checkpointing): checkpointing.run("write", num_checkpoints_read=
             f"{error}training.run: got {{'accelerator': 'mi355'}}; accepted: unet3d has no times *",
             (
                 f"{error}checkpointing.run: got {{'num_checkpoints_read': 9}}; accepted: "
-                "num_checkpoints_read 9 is more than the 2 that are written"
+                "num_checkpoints_read 9 is more than the 3 that are written"
             ),
         ]
     )
