@@ -39,7 +39,7 @@ class FileMover(ABC):
         """Function of that queue; unset if there is none."""
         self._observer = observer
         self._syncs_on_the_way = io.syncs_on_the_way
-        self._drops_written = not (io.is_direct or io.keeps_pages)
+        self._drops_written = io.drops_pages
         self._cached: dict[DataFile, int] = {}
         """Bytes that were written to files in the page cache and not synced yet."""
 
@@ -77,7 +77,7 @@ class FileMover(ABC):
             off_lane(self.make_durable, file)
 
     def make_durable(self, file: DataFile) -> None:
-        """Sync a file as configured; what was cached counts now, and its pages go, unless kept."""
+        """Sync a file as configured; what was cached counts now, and may leave the cache."""
         file.make_durable(self._observer, self._cached.pop(file, 0))
         if self._drops_written:
             off_thread(self._drop_written, file)

@@ -60,6 +60,9 @@ class FileIo:
     keeps_pages: bool = False
     """Whether buffered files use the page cache as those of other programs do: reads read ahead,
     and what was written or read stays there."""
+    drops_later: bool = False
+    """Whether whoever moves the files drops their pages when the time of that is over, so that
+    neither the end of a write nor an opening drops any."""
     syncs_on_the_way: bool = True
     """Whether a file that must be synced whole is synced again and again while it is written, and
     not only when it is complete."""
@@ -68,6 +71,11 @@ class FileIo:
     def is_direct(self) -> bool:
         """Whether files bypass the page cache."""
         return self.mode == "direct"
+
+    @cached_property
+    def drops_pages(self) -> bool:
+        """Whether the end of a write, and an opening, drop the file's pages."""
+        return not (self.is_direct or self.keeps_pages or self.drops_later)
 
     @cached_property
     def transfer_flags(self) -> int:
@@ -119,8 +127,8 @@ class FileIo:
         return file
 
     def open_stored(self, path: Path) -> DataFile:
-        """Open a file for reading; unless pages are kept, with none of it in the page cache."""
-        return self.open(path) if self.keeps_pages else self.open_uncached(path)
+        """Open a file for reading; where pages are dropped, with none of it in the page cache."""
+        return self.open_uncached(path) if self.drops_pages else self.open(path)
 
     def open_uncached(self, path: Path) -> DataFile:
         """Open a file for reading, with no page of it in the page cache."""

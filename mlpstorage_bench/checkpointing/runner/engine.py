@@ -36,6 +36,7 @@ from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.cached_files import DroppedFiles
 from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.storage.payload import Payload
@@ -172,6 +173,7 @@ class Engine(TrialEngine):
             mine = replace(mine, failure=mine.failure.with_place(self._place))
         elif kind == "write":
             self._note_written(parameters)
+        self._drop_left(parameters, slot)
         samples = self._ranks.merge(CheckpointSamples.of([mine]), CheckpointSamples.merge)
         pooled = pool_on_root(
             self._ranks, mine.totals(), lambda totals: pool_checkpoint(totals, samples)
@@ -281,6 +283,16 @@ class Engine(TrialEngine):
             if again.failure is not None:
                 raise again.failure
         self._note_written(parameters)
+        self._drop_left(parameters, slot)
+
+    def _drop_left(self, parameters: Parameters, slot: int) -> None:
+        """Drop the pages that uncached transfers have left, in no time that is measured.
+
+        The kernel keeps those that it had before, or writes back in an interrupt.
+        """
+        if self._storage.mode(parameters.io_mode) == "uncached":
+            with placed(self._place):
+                self._files.drop(slot, FileIo("uncached"))
 
     def _note_written(self, parameters: Parameters) -> None:
         """Note that a write has ended, and list it for a read phase."""

@@ -99,6 +99,11 @@ class ShareFiles:
                 return False
         return True
 
+    def drop(self, checkpoint: int, io: FileIo) -> None:
+        """Drop the pages of a checkpoint's complete files from the page cache."""
+        for name in self.written.get(checkpoint, {}):
+            io.open_uncached(self._path(checkpoint, name)).close()
+
     def remove(self, checkpoint: int) -> None:
         """Remove the files of a checkpoint, complete or not."""
         self.written.pop(checkpoint, None)
@@ -112,7 +117,8 @@ class ShareFiles:
 def checkpoint_io(mode: IoMode, durability: Durability, *, has_device: bool) -> FileIo:
     """Return how files of checkpoints are moved: as those of programs that train.
 
-    In buffered mode they stay in the page cache, so that no drop is in the time of a checkpoint.
+    No drop of pages is in the time of a checkpoint: in buffered mode they stay in the page cache,
+    and in uncached mode `ShareFiles.drop` drops those that transfers have left.
     """
     return FileIo(
         mode,
@@ -120,6 +126,7 @@ def checkpoint_io(mode: IoMode, durability: Durability, *, has_device: bool) -> 
         reserves=mode == "direct",
         writes_back_chunks=mode == "uncached" and has_device,
         keeps_pages=mode == "buffered",
+        drops_later=mode == "uncached",
         syncs_on_the_way=False,
     )
 

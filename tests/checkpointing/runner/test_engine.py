@@ -6,13 +6,16 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlpstorage_bench.checkpointing.runner.manifest import Manifest
 from mlpstorage_bench.errors import CapacityError, InvalidInputError
+from mlpstorage_bench.storage import files, uncached_io
 from mlpstorage_bench.storage.files import DataFile
 from mlpstorage_bench.storage.own_files import MANIFEST
+from mlpstorage_bench.trial.trial_window import TrialWindow
 from tests.checkpointing.runner.engines import engine
 from tests.checkpointing.runs import parameters
 from tests.storage.test_cached_files import cached_pages
@@ -61,6 +64,34 @@ def test_buffered_files_keep_their_pages_where_caches_are_not_dropped(
         assert cached_pages(path) >= kept
     assert kept * PAGE >= read.read_bytes
     assert "drop_caches is off" in read.caches
+
+
+def test_uncached_files_are_dropped_in_no_measured_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def note(owner: object, name: str, event: str, *, advice: int | None = None) -> None:
+        original = getattr(owner, name)
+
+        def noted(*given: Any) -> object:
+            if advice in (None, given[-1]):
+                events.append(event)
+            return original(*given)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for module in (files, uncached_io):  # filesystems without uncached I/O move files buffered
+        monkeypatch.setattr(module, "DONTCACHE", 0)
+    own = parameters(io_mode="uncached")
+    with engine(tmp_path, io_mode="uncached") as opened:
+        note(TrialWindow, "open", "opened")
+        note(TrialWindow, "close", "closed")
+        note(os, "posix_fadvise", "dropped", advice=os.POSIX_FADV_DONTNEED)
+        opened.run_trial(own, "write", 1)
+        opened.run_trial(own, "read", 1)
+    one = ["opened", "closed", "dropped"]
+    assert events == [*one, "dropped", "dropped", *one]
 
 
 def test_caches_that_are_not_dropped_are_stated(tmp_path: Path) -> None:
