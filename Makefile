@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TORCH := .venv-torch
+# One environment for each way to get PyTorch: else one would be tested under the name of another.
+TORCH := .venv-torch$(if $(TORCH_WHEEL),-$(subst /,-,$(TORCH_WHEEL)))
 TORCH_PYTHON := /usr/bin/python3
 
 # Open MPI refuses to run as root unless told; this is set for root alone, in containers and CI.
@@ -190,4 +191,4 @@ $(VENV)/slurm: $(VENV)/ready
 
 clean:
 	-$(BIN)/dmypy stop
-	rm -rf $(VENV) $(TORCH) .venv-compat site .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache
+	rm -rf $(VENV) .venv-torch* .venv-compat site .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache
