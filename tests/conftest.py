@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import pkgutil
 import secrets
 import signal
 import subprocess
@@ -17,6 +19,7 @@ import pytest
 import yaml  # noqa: F401 - the same; its parser in C keeps the classes of the first import
 from hypothesis import HealthCheck, settings
 
+import mlpstorage_bench
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.launchers.installed import find_binary
 from tests import budget
@@ -90,8 +93,23 @@ def _loopback() -> None:
     os.environ |= {"OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_btl_tcp_if_include": "lo"}
 
 
+@pytest.fixture(scope="session")
+def whole_package() -> None:
+    """Import all modules of the package, once for all sessions that run in this process.
+
+    pytester forgets what a session imports: each would import the package anew, in a second of
+    processor time, and what an older import has cached would have objects of other classes.
+    """
+    for module in pkgutil.walk_packages(mlpstorage_bench.__path__, "mlpstorage_bench."):
+        importlib.import_module(module.name)
+
+
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def pytester(
+    whole_package: None,  # noqa: ARG001 - before pytester notes what is imported
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> pytest.Pytester:
     """Restore the option that leaves out test plugins: pytest's own fixture removes it."""
     monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_TEST_TOOLS)
     return pytester
