@@ -7,14 +7,8 @@ NumPy: only the module that a `TypeEntry` names imports this one.
 from __future__ import annotations
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
-from mlpstorage_bench.benchmark_type.interface import (
-    HostCapacity,
-    Plan,
-    PlanRequest,
-    RankSite,
-    Standing,
-    TypeFields,
-)
+from mlpstorage_bench.benchmark_type.interface import RankSite, Standing, TypeFields
+from mlpstorage_bench.benchmark_type.plan import HostCapacity, Plan, PlanRequest
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, OpenCase, Pauses
 from mlpstorage_bench.benchmark_type.sizes import CaseSize, SizeReport
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError

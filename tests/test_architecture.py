@@ -132,7 +132,7 @@ WITH_UNTYPED_OBJECTS = {
     "kvcache/workload/traces/client_rates.py": "an object of a user's trace, while it is parsed",
     "kvcache/workload/traces/fields.py": "a row of a user's trace, while it is parsed",
     "measure/histogram.py": "JSON of one histogram, written and read here alone",
-    "measure/recorder.py": "JSON of one recorder, written here alone",
+    "measure/operation_statistics.py": "JSON of statistics, written here alone",
     "options/declared.py": "values of argparse, before they are parsed",
     "options/option.py": "arguments of argparse's add_argument",
     "options/settings.py": "values of argparse, while they are parsed",

@@ -22,13 +22,13 @@ from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.process import peak_rss_bytes, rss_bytes
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     KINDS,
     SIZE_CLASSES,
     OperationKey,
     OperationStatistics,
 )
+from mlpstorage_bench.measure.process import peak_rss_bytes, rss_bytes
 from mlpstorage_bench.units import MIB
 
 DISTINCT_RANKS = 8

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.records import Json, Pauses
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.checkpointing.config import mlperf

@@ -12,7 +12,8 @@ from datetime import datetime
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Plan
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.options.settings import Settings, read_settings

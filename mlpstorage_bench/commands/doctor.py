@@ -11,7 +11,7 @@ from importlib import metadata
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
 from mlpstorage_bench.doctor.extras import check_extras
 from mlpstorage_bench.doctor.finding import FINDING_INDENT, Finding, summary

@@ -11,7 +11,7 @@ from mlpstorage_bench.gate.disturbances import CaseDisturbance
 from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.not_judged import NotJudged, UnusedRule
 from mlpstorage_bench.gate.wording import change_in_words, listed, ratio_of
-from mlpstorage_bench.results.record import (
+from mlpstorage_bench.results.gate_record import (
     GateRecord,
     NotJudgedRecord,
     UnusedRuleRecord,

@@ -9,13 +9,8 @@ from types import MappingProxyType
 from typing import cast
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
-from mlpstorage_bench.benchmark_type.interface import (
-    Plan,
-    PlanRequest,
-    RankSite,
-    Standing,
-    TypeFields,
-)
+from mlpstorage_bench.benchmark_type.interface import RankSite, Standing, TypeFields
+from mlpstorage_bench.benchmark_type.plan import Plan, PlanRequest
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.sizes import CaseSize, KnownCaseSize, SizeReport
 from mlpstorage_bench.kvcache.config.profile_file import Profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload

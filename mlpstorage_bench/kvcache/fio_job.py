@@ -16,7 +16,7 @@ from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.kvcache.trace_input import detect
 from mlpstorage_bench.kvcache.workload.traces.operations import OPERATIONS, Operation
-from mlpstorage_bench.measure.recorder import STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.units import GIB
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.records import Json, Pauses
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal

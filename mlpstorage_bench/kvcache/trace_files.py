@@ -17,7 +17,7 @@ from mlpstorage_bench.inputs.compression import LARGEST_RATIO
 from mlpstorage_bench.inputs.files import open_bytes
 from mlpstorage_bench.kvcache.workload.traces.operations import COLUMNS, MOVED_PHASE
 from mlpstorage_bench.measure.clock import Clock
-from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.measure.operation_statistics import Kind
 from mlpstorage_bench.paths import InputFile, OutputFile, open_output
 from mlpstorage_bench.units import NS_PER_S
 

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, Pauses
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.results.gate_record import GateRecord
 from mlpstorage_bench.results.metadata_parts import MetricFacts
+from mlpstorage_bench.results.parts_record import FollowedRecord, ResumedRecord
 
 KEY = "mlpstorage"
 RUNS_KEY = "runs"
@@ -45,121 +47,6 @@ class Invocation(BaseModel):
     """Arguments of pytest, or of the launcher that the user started."""
     environment: dict[str, str | None]
     """Environment variables that change the command's behaviour; None for those not set."""
-
-
-class VerdictRecord(BaseModel):
-    """The gate's verdict on one metric of one case."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    case: str
-    metric: str
-    verdict: str
-    unit: str = ""
-    rule: str = ""
-    reason: str = ""
-    fails: bool = False
-    """Whether it fails the session."""
-    median: float | None = None
-    trials: int = 0
-    """Trials that were judged; those that were disturbed are left out if enough others exist."""
-    baseline_runs: list[str] = []
-    baseline_median: float | None = None
-    baseline_spread: float | None = None
-    change: str | None = None
-    """Change in words."""
-    effect: float | None = None
-    """Relative change; negative is worse."""
-    interval: tuple[float, float] | None = None
-    """Confidence interval of the effect."""
-    p_value: float | None = None
-    detectable_effect: float | None = None
-    more_trials: int | None = None
-
-
-class NotJudgedRecord(BaseModel):
-    """A rule that is not judged in a case, as no comparable run has a figure for it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    case: str
-    metric: str
-    rule: str = ""
-    reason: str = ""
-
-
-class UnusedRuleRecord(BaseModel):
-    """A rule of the user for which no case has a figure."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    rule: str
-    """As typed."""
-    source: str = ""
-    reason: str = ""
-
-
-class GateRecord(BaseModel):
-    """The gate's result on a whole run. Records of earlier versions have fewer fields."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    run_id: str = ""
-    verdict: str = ""
-    exit_status: int = 0
-    baseline: str = ""
-    across: bool = False
-    look: int = 1
-    looks: int = 1
-    summary: str = ""
-    next_step: str = ""
-    verdicts: list[VerdictRecord] = []
-    refusals: dict[str, str] = {}
-    """Cases that were not compared, with the reason."""
-    disturbances: dict[str, list[str]] = {}
-    """Cases whose trials were disturbed, with the causes."""
-    not_judged: list[NotJudgedRecord] = []
-    unused_rules: list[UnusedRuleRecord] = []
-
-
-class PartRecord(BaseModel):
-    """One part of a run that was interrupted and resumed."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    started: str
-    """ISO 8601 with offset."""
-    ended: str | None
-    """The same; of a part that was killed, the end of its last finished trial. None while it
-    runs."""
-    runtime_s: float
-    """Seconds until then."""
-    status: str
-    """As the run's: how the part ended, or `died`."""
-
-
-class PauseRecord(BaseModel):
-    """The time between two parts."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    began: str
-    ended: str
-    seconds: float
-
-
-class ResumedRecord(BaseModel):
-    """The parts of a run that was resumed, and the pauses between them."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    parts: list[PartRecord]
-    pauses: list[PauseRecord]
-
-    @property
-    def paused_s(self) -> float:
-        """Seconds of all pauses."""
-        return sum(pause.seconds for pause in self.pauses)
 
 
 class Filesystem(BaseModel):
@@ -199,20 +86,6 @@ class Filesystems(BaseModel):
         )
 
 
-class FollowedRecord(BaseModel):
-    """The run before another one, where the rules demand runs that follow each other."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    timestamp: str
-    """Its start as YYYYMMDD_HHMMSS, which names its directory."""
-    runtime_s: float
-    paused_s: float
-    """Seconds in which it was interrupted; 0 for a run of one part."""
-    idle_s: float
-    """Seconds between its end and the start of the other one."""
-
-
 class RunFacts(BaseModel):
     """The part of a run's record that is known at the run's start."""
 
@@ -241,10 +114,10 @@ class RunFacts(BaseModel):
     """Arguments under the reference's names."""
     user_set: Json = {}
     """Options that the user set, by name."""
-    planned_cases: list[str] = []
-    """The cases of the plan, in its order; none in old records."""
     settings: Json | None = None
     """The same with profile and parameters, as they are for the run's type; None in old records."""
+    planned_cases: list[str] = []
+    """The cases of the plan, in its order; none in old records."""
     parameters: Json
     override_parameters: Json
     system_info: Json | None

@@ -28,7 +28,7 @@ from mlpstorage_bench.results.metadata_parts import (
     SystemInfo,
     VerdictFacts,
 )
-from mlpstorage_bench.results.record import ResumedRecord
+from mlpstorage_bench.results.parts_record import ResumedRecord
 
 REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
 """Fields that the metadata of every run has, of any benchmark type."""

@@ -16,7 +16,7 @@ from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.results.consecutive_runs import late_start
 from mlpstorage_bench.results.kept_trials import beside
-from mlpstorage_bench.results.record import PartRecord
+from mlpstorage_bench.results.parts_record import PartRecord
 from mlpstorage_bench.results.run_metadata import moment
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 from mlpstorage_bench.session.resumption import Resumption, resumption_of

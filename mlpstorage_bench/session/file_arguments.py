@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.gate.baseline_choice import BASELINE_OPTION, parse_choice
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.settings import GateSettings, Settings

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.cluster.host import HostRecord
 from mlpstorage_bench.cluster.information import ClusterInformation

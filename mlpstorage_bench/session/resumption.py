@@ -23,7 +23,8 @@ from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.results.kept_trials import KeptTrials, LastTrial
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
-from mlpstorage_bench.results.record import PartRecord, PauseRecord, ResumedRecord, RunFacts
+from mlpstorage_bench.results.parts_record import PartRecord, PauseRecord, ResumedRecord
+from mlpstorage_bench.results.record import RunFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata, moment
 from mlpstorage_bench.results.tree import RunLocation
 

@@ -20,10 +20,12 @@ from mlpstorage_bench.process.identity import start_of
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
+from mlpstorage_bench.results.gate_record import GateRecord
 from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials, LastTrial
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
-from mlpstorage_bench.results.record import FollowedRecord, GateRecord, RunFacts, RunRecord, Status
+from mlpstorage_bench.results.parts_record import FollowedRecord
+from mlpstorage_bench.results.record import RunFacts, RunRecord, Status
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.results.tree import RunLocation, remove_files
 from mlpstorage_bench.results.verification import (

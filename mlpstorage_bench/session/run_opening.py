@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import Engine, Plan, RankSite
+from mlpstorage_bench.benchmark_type.interface import Engine, RankSite
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.cluster.sources import installed_package
 from mlpstorage_bench.errors import InvalidInputError

@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.environment import LauncherEnvironment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity, Plan
+from mlpstorage_bench.benchmark_type.plan import HostCapacity, Plan
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm

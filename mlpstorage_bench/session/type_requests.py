@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Plan, PlanRequest
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.benchmark_type.members import missing_members
+from mlpstorage_bench.benchmark_type.plan import Plan, PlanRequest
 from mlpstorage_bench.errors import InvalidInputError, MlpsError
 from mlpstorage_bench.options.parameters_of_reference import form_of_parameter
 from mlpstorage_bench.options.settings import CLOSED_PROFILE, DEFAULT_PROFILE, Settings

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import Engine, Plan
+from mlpstorage_bench.benchmark_type.interface import Engine
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.trial.services import TestedType

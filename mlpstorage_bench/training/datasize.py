@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.sizes import CaseSize, SizeReport
 from mlpstorage_bench.training.config.profile_file import TrainingProfile
 from mlpstorage_bench.training.config.workload import TrainingWorkload

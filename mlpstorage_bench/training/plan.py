@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, Json, Pauses
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal

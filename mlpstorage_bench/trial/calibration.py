@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mlpstorage_bench.measure.ceiling import Ceiling
-from mlpstorage_bench.measure.recorder import OperationStatistics, Recorder
+from mlpstorage_bench.measure.operation_statistics import OperationStatistics
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.lane import Lane

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
+from mlpstorage_bench.measure.operation_statistics import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.process import peak_rss_bytes
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import Ranks

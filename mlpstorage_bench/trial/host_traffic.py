@@ -16,7 +16,7 @@ from mlpstorage_bench.measure.audit import (
 )
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
-from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.measure.operation_statistics import Kind
 from mlpstorage_bench.trial.rank_window import RankWindow
 from mlpstorage_bench.units import GIB, NS_PER_S
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mlpstorage_bench.errors import CorruptDataError
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, EntryObserver, Kind, Recorder
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER, Kind
+from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.store import Store, StoredEntry

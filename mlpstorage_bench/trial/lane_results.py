@@ -12,7 +12,7 @@ from mlpstorage_bench.benchmark_type.records import Json, ObjectiveRecord, Seque
 from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     STORAGE_TIER,
     Kind,
     OperationKey,

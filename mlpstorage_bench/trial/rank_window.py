@@ -13,7 +13,12 @@ from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.lane_time import LaneTime
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, Kind, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import (
+    STORAGE_TIER,
+    Kind,
+    OperationKey,
+    OperationStatistics,
+)
 from mlpstorage_bench.measure.series_slots import SlotSeries
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.stragglers import Work

@@ -12,7 +12,7 @@ from mlpstorage_bench.measure.audit import Audit, worst
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate, ceiling_ratio
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.lane_time import LaneTime
-from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.measure.operation_statistics import Kind
 from mlpstorage_bench.metric.rules import RankRules
 from mlpstorage_bench.trial.host_traffic import (
     ForeignTraffic,

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from mlpstorage_bench.measure import coarse_histogram, histogram
 from mlpstorage_bench.measure.clock_offset import CommonTime
 from mlpstorage_bench.measure.coarse_histogram import Counts, coarse
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     KINDS,
     STORAGE_TIER,
     Kind,
     OperationStatistics,
-    Recorder,
 )
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.series_slots import SPANS, Phase, PhaseSlots, Ring, SlotSeries
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks

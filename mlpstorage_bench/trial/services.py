@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Engine, Plan
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Engine
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
 from mlpstorage_bench.progress.state import Viewer
 from mlpstorage_bench.trial.case_trials import AnnouncePause, RunTrials

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import OperationKey, OperationStatistics
 
 
 def stored_operations(

@@ -95,7 +95,7 @@ class TrialWindow:
         self._waits = WaitSampler(TRANSFER_CODE)
         self._resources = ExitStack()
         self._drained_ns: int
-        self.failure: MlpsError | None = None
+        self._failure: MlpsError | None = None
         """Error of a lane that has closed the window."""
 
     def __enter__(self) -> Self:
@@ -159,7 +159,7 @@ class TrialWindow:
         self.supervisor.join()
         self._drained_ns = window.clock.now_ns()
         self.series.end(window.closes_ns)
-        self.failure = failure_of(futures)
+        self._failure = failure_of(futures)
         self.common.end()
 
     def record(
@@ -185,7 +185,7 @@ class TrialWindow:
             movers=lanes.threads.movers or count,
             operations=Recorder.total(lanes.recorders),
             corruption=corruption,
-            failure=self.failure,
+            failure=self._failure,
             ended_ns=ended_ns,
             drained_ns=self._drained_ns if ended_ns is None else None,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.checkpointing.config.profile_file import load_profile
 from mlpstorage_bench.checkpointing.plan import CheckpointPlan
 from mlpstorage_bench.checkpointing.sizing import CheckpointCaseSize

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.benchmark_type.members import member_names
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.trial.base_type import BaseType
 from mlpstorage_bench.trial.services import TestedType
 from tests.docs.made_part import MadePart, table

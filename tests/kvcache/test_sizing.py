@@ -9,21 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize
 from mlpstorage_bench.kvcache import sizing
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.datasize import datasize
+from mlpstorage_bench.kvcache.request_tally import EDGE_S, ENOUGH_REQUESTS
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
-from mlpstorage_bench.kvcache.sizing import (
-    EDGE_S,
-    ENOUGH_REQUESTS,
-    size_of_rank,
-    users_that_fit,
-)
+from mlpstorage_bench.kvcache.sizing import size_of_rank, users_that_fit
 from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.report.size_table import size_lines

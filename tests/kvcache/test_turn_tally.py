@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpstorage_bench.kvcache.config.block_layout import in_units, units_of
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.sizing import footprint, units_of
 from mlpstorage_bench.kvcache.turn_tally import (
     Bounds,
     Examined,
@@ -74,7 +74,8 @@ def test_turns_in_arrays_are_those_of_the_stream(
 )
 def test_sizes_by_tokens_are_those_of_entries(changes: dict[str, object]) -> None:
     asked = ASKED.model_copy(update=changes)
-    occupied = footprint(asked)
-    sizes = sizes_by_tokens(asked, units_of(asked, 512))
-    expected = [occupied(asked.entry_bytes(tokens)) for tokens in range(MOST_CONTEXT_TOKENS + 1)]
+    units = units_of(asked, 512)
+    sizes = sizes_by_tokens(asked, units)
+    tokens = range(MOST_CONTEXT_TOKENS + 1)
+    expected = [in_units(asked.entry_bytes(number), units) for number in tokens]
     assert sizes.tolist() == expected

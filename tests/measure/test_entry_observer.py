@@ -15,12 +15,12 @@ from mlpstorage_bench.measure import coarse_histogram
 from mlpstorage_bench.measure.clock import VirtualClock
 from mlpstorage_bench.measure.coarse_histogram import CoarseCounter
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     OperationKey,
     OperationStatistics,
-    Recorder,
     size_class,
 )
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Interval, Window
 from mlpstorage_bench.units import MIB
 

@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.measure.recorder import (
-    EntryObserver,
+from mlpstorage_bench.measure.operation_statistics import (
     OperationKey,
     OperationStatistics,
-    Recorder,
     size_class,
 )
+from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
 from mlpstorage_bench.measure.window import Interval, Window
 from mlpstorage_bench.units import MIB, NS_PER_S
 

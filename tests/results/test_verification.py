@@ -11,14 +11,13 @@ import pytest
 from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.results.convert import read_document
 from mlpstorage_bench.results.final_status import record_final_status
-from mlpstorage_bench.results.record import (
+from mlpstorage_bench.results.parts_record import (
     FollowedRecord,
     PartRecord,
     PauseRecord,
     ResumedRecord,
-    RunRecord,
-    parse_record,
 )
+from mlpstorage_bench.results.record import RunRecord, parse_record
 from mlpstorage_bench.results.verification import (
     reasons_against,
     unproven,

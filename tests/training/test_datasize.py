@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.training.config.profile_file import load_profile
 from mlpstorage_bench.training.datasize import TrainingCaseSize, datasize
 from mlpstorage_bench.units import GIB

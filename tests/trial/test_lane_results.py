@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import (
+    STORAGE_TIER,
+    OperationKey,
+    OperationStatistics,
+)
 from mlpstorage_bench.metric.rules import JOINED
 from mlpstorage_bench.trial.lane_results import (
     LaneSamples,

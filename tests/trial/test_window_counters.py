@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.measure.recorder import EntryObserver, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import OperationStatistics
+from mlpstorage_bench.measure.recorder import EntryObserver
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.window_counters import WindowCounters

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
+from mlpstorage_bench.benchmark_type.plan import PlanRequest
 from tests.types.project import Project
 from tests.types.smallest import SMALL_SPACE, SMALLEST
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.measure.recorder import STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from tests.conftest import mpirun
 from tests.types.harm import harm
 from tests.types.project import Project

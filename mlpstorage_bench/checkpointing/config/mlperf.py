@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
+from mlpstorage_bench.benchmark_type.plan import PlanRequest
 from mlpstorage_bench.checkpointing.config.parameters import Parameters
 from mlpstorage_bench.checkpointing.config.profile_file import load_profile
 from mlpstorage_bench.checkpointing.model.shapes import MODELS

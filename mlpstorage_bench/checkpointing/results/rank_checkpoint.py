@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     STORAGE_TIER,
     OperationKey,
     OperationStatistics,

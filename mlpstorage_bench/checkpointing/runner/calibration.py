@@ -11,7 +11,8 @@ from mlpstorage_bench.checkpointing.config.parameters import Kind, Parameters
 from mlpstorage_bench.checkpointing.runner.lane_works import FileWork, LaneParts, Reads, Writes
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFile
 from mlpstorage_bench.measure.ceiling import Ceiling
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.buffers import BufferPool

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFile
 from mlpstorage_bench.errors import CorruptDataError
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, EntryObserver, Recorder
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
+from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.io_thread import IoThread

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mlpstorage_bench.kvcache.cache.tier import Tier
-from mlpstorage_bench.measure.recorder import EntryObserver, Kind, Recorder
+from mlpstorage_bench.measure.operation_statistics import Kind
+from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
 from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
 from mlpstorage_bench.storage.store import Chunking
@@ -24,3 +26,17 @@ def chunking(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> Chunkin
     chunk_bytes = workload.io_chunk_kib * KIB
     is_whole = workload.layout == "entry"
     return Chunking(chunk_bytes, None if is_whole else block_bytes(workload, alignment_bytes))
+
+
+def units_of(workload: Workload, alignment_bytes: int) -> tuple[int, ...]:
+    """Return the bytes to multiples of which an entry is rounded up, one after the other."""
+    if workload.layout != "slab":
+        return (alignment_bytes,)
+    return (alignment_bytes, block_bytes(workload, alignment_bytes))
+
+
+def in_units(size: int, units: Iterable[int]) -> int:
+    """Return the size rounded up to each of the units in turn."""
+    for unit in units:
+        size = -(-size // unit) * unit
+    return size

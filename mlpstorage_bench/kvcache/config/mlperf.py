@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
+from mlpstorage_bench.benchmark_type.plan import PlanRequest
 from mlpstorage_bench.benchmark_type.records import Pauses
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
-from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.measure.operation_statistics import Kind
 
 ClassName = Literal["interactive", "responsive", "batch"]
 OperationName = Literal["read", "write", "read_block", "write_block", "read_chunk", "write_chunk"]

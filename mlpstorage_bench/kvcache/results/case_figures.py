@@ -19,7 +19,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.results.recorded_samples import RankSamples
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
-from mlpstorage_bench.measure.recorder import STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.metric.values import number_of
 from mlpstorage_bench.results.record import problems_of
 from mlpstorage_bench.trial.figures import levels, of_lanes, points

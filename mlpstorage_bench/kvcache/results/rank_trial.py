@@ -9,7 +9,7 @@ from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.trial.rank_window import RankWindow

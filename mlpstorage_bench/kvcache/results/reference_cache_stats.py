@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import KINDS, STORAGE_TIER, Kind
+from mlpstorage_bench.measure.operation_statistics import KINDS, STORAGE_TIER, Kind
 from mlpstorage_bench.units import GIB
 
 TIERS = ("gpu", "cpu", STORAGE_TIER)

@@ -16,7 +16,7 @@ from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_cache_stats import PERCENTILES, cache_stats
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import KINDS, STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import KINDS, STORAGE_TIER
 from mlpstorage_bench.trial.window_json import operations_json, series_json, window_json
 from mlpstorage_bench.units import NS_PER_MS, NS_PER_S
 

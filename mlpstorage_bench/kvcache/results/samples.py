@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics, merge_operations
+from mlpstorage_bench.measure.operation_statistics import (
+    OperationKey,
+    OperationStatistics,
+    merge_operations,
+)
 
 
 @dataclass

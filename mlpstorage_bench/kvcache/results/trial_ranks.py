@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, Kind
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER, Kind
 from mlpstorage_bench.metric.rules import RankRules
 from mlpstorage_bench.trial.rank_windows import RankWindows
 

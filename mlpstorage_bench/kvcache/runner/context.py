@@ -11,7 +11,7 @@ from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.measure.recorder import STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.entry_files import EntryFiles

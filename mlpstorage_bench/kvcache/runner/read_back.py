@@ -12,7 +12,11 @@ from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.block_layout import chunking
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import ReadBack
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import (
+    STORAGE_TIER,
+    OperationKey,
+    OperationStatistics,
+)
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.store import StoredEntry
 from mlpstorage_bench.units import GIB

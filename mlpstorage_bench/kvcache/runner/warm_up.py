@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from functools import partial
 
 from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.request_tally import most_preconditioning
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
-from mlpstorage_bench.kvcache.sizing import most_preconditioning
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
 from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.trial.series_recorder import SeriesRecorder

@@ -26,13 +26,13 @@ from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     STORAGE_TIER,
     Kind,
     OperationKey,
     OperationStatistics,
-    Recorder,
 )
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.units import GIB, MIB
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import (
+from mlpstorage_bench.measure.operation_statistics import (
     STORAGE_TIER,
     OperationKey,
     OperationStatistics,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from mlpstorage_bench.measure.ceiling import Ceiling
-from mlpstorage_bench.measure.recorder import STORAGE_TIER
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.queues import moves_buffered
 from mlpstorage_bench.storage.store import StoredEntry

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from mlpstorage_bench.errors import CapacityError, StorageError
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.failures import storage_error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpstorage_bench.errors import CorruptDataError
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.lane import Lane

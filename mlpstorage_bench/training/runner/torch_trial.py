@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from mlpstorage_bench.errors import PeerError, StorageError
 from mlpstorage_bench.measure.clock import RealClock
+from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.measure.process import reset_peak_rss
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
+from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 from mlpstorage_bench.training.config.workload import TrainingWorkload

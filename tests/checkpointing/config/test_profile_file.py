@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
+from mlpstorage_bench.benchmark_type.plan import PlanRequest
 from mlpstorage_bench.checkpointing.config import mlperf
 from mlpstorage_bench.checkpointing.config.profile_file import load_profile, shipped_profiles
 from mlpstorage_bench.checkpointing.model.shares import checkpoint_bytes

@@ -19,7 +19,11 @@ from mlpstorage_bench.checkpointing.results.rank_checkpoint import (
 from mlpstorage_bench.checkpointing.results.rank_result import rank_result
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.counters import Traffic
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import (
+    STORAGE_TIER,
+    OperationKey,
+    OperationStatistics,
+)
 from mlpstorage_bench.units import GIB, MIB, NS_PER_S
 from tests.checkpointing.runs import parameters
 

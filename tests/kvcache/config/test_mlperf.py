@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
+from mlpstorage_bench.benchmark_type.plan import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.mlperf import check_closed, differences
 from mlpstorage_bench.kvcache.config.profile_file import load_profile

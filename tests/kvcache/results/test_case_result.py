@@ -34,7 +34,7 @@ from mlpstorage_bench.measure.device import (
     UnderlyingTraffic,
 )
 from mlpstorage_bench.measure.lane_time import LaneTime
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.units import GIB
 from tests.results.v3_reader import RANK, RANK_SUMMARY, keys_of_cache_stats

@@ -8,7 +8,11 @@ from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, Requ
 from mlpstorage_bench.kvcache.config.slo import Objective, Slo
 from mlpstorage_bench.kvcache.results.objectives import judged
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.measure.recorder import STORAGE_TIER, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.operation_statistics import (
+    STORAGE_TIER,
+    OperationKey,
+    OperationStatistics,
+)
 
 MS = 1_000_000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
+from mlpstorage_bench.benchmark_type.plan import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.training.config import mlperf
 from mlpstorage_bench.training.config.profile_file import load_profile

@@ -9,5 +9,4 @@ from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 
 TABLE = MetricTable(Checkpoints, Latencies, Ranks, *WINDOW_GROUPS)
-GROUPS = TABLE.groups
 metrics = TABLE.metrics

@@ -6,7 +6,13 @@ from typing import Literal
 
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, pooled_span
-from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, STORAGE_TIER, Kind, OperationKey
+from mlpstorage_bench.measure.operation_statistics import (
+    KINDS,
+    SIZE_CLASSES,
+    STORAGE_TIER,
+    Kind,
+    OperationKey,
+)
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import POOLED
 from mlpstorage_bench.units import MILLISECONDS, RECORD

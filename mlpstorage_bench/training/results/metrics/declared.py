@@ -8,5 +8,4 @@ from mlpstorage_bench.training.results.metrics.reads import Reads
 from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 
 TABLE = MetricTable(Accelerators, Reads, *WINDOW_GROUPS)
-GROUPS = TABLE.groups
 metrics = TABLE.metrics
