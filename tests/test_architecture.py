@@ -72,6 +72,7 @@ KVCACHE_LAYERS = (
     (("plan", "fio_job"), "the cases to run; an fio job made from a trace"),
     (("datasize", "runner"), "bytes needed; trials: workers, scheduler, window, supervision"),
     (("results", "sizing"), "measurements of ranks, pooled; bytes needed by one rank"),
+    (("request_tally",), "bytes that the requests of a rank add"),
     (("turn_tally",), "bytes of a user's entries, counted in arrays"),
     (("config",), "profiles, parameters, models, objectives"),
     (

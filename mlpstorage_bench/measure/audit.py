@@ -33,7 +33,7 @@ class Audit:
     """Result of comparing the reported bytes with the kernel's count."""
 
     ratio: float | None
-    """Reported bytes / counted bytes, reads and writes together; None if not measurable."""
+    """Reported bytes / counted bytes, reads and writes; None if bounded or not measurable."""
     verdict: Verdict
     reason: str
     cached_bytes: int = 0

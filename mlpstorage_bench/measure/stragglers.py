@@ -114,7 +114,7 @@ def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
 
 
 def missing_share(work: Sequence[Work]) -> float:
-    """Return the share of all bytes that is missing because stragglers moved less than peers."""
+    """Return the share of the bandwidth that is missing because stragglers are slower."""
     hosts, ranks = _find_all(work)
     missing = sum(one.missing_per_s for one in hosts) + sum(one.missing_per_s for one in ranks)
     return missing / (sum(one.moved_per_s for one in work) + missing) if missing else 0.0

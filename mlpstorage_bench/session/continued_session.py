@@ -7,7 +7,7 @@ trials, the one that was interrupted goes on, and those that are missing are mad
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class ContinuedSession:
     """Its runs of one type and model, in the order of their start; at least one."""
     began: datetime
     """Start of the session that continues it."""
-    _taken: int = 0
+    _taken: int = field(default=0, init=False)
+    """Number of runs that were taken."""
 
     @property
     def session_id(self) -> str | None:

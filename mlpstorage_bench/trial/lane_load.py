@@ -54,7 +54,10 @@ class LaneLoad:
 def ceiling_of(
     load: LaneLoad, storage: StorageModes, payload: Payload, ranks: TrialRanks
 ) -> Ceiling | None:
-    """Measure this rank's ceiling while all ranks measure theirs; None if the load skips it."""
+    """Measure this rank's ceiling while all ranks measure theirs.
+
+    None if the load skips it, or moved nothing.
+    """
     if not load.calibration_s:
         return None
     mode = storage.mode(None)

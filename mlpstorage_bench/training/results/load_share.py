@@ -27,7 +27,7 @@ class LoadShare:
 
         An accelerator whose times are not known has those that are given: only samples differ then.
         """
-        accelerator = model.accelerators.get(str(parameters.get("accelerator", "b200")))
+        accelerator = model.accelerators.get(str(parameters.get("accelerator")))
         usual = {"scale": 1.0}
         if accelerator is not None:
             usual["batch_size"] = float(accelerator.batch_size)

@@ -94,17 +94,18 @@ class Reads(Measured):
         shown=Shown.REPORT,
     )
     stragglers = Metric(
-        "Ranks, and hosts (rank null), that read less than their equals and were slower: host, "
-        "rank, and share of what the median of them read.",
+        "Ranks, and hosts (rank null), that read less than their equals in the same time and were "
+        "slower: host, rank, and share of what the median of them read.",
         RECORD,
         RANKS.together("each against the median of its equals", _stragglers),
         JOINED,
     )
     straggler_loss = Metric(
-        "Share of the bytes that is missing because stragglers read less than their equals.",
+        "Share of the bandwidth that is missing because stragglers read less than their equals in "
+        "the same time.",
         SHARE,
         RANKS.together(
-            "missing ÷ (read + missing)",
+            "missing ÷ (bandwidth + missing)",
             lambda trial: missing_share([rank.work for rank in trial.ranks]),
         ),
         LARGEST,
