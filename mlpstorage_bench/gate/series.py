@@ -17,6 +17,7 @@ from mlpstorage_bench.results.run_metadata import RunMetadata
 
 _MOST_DIFFERENCES = 8
 _ABSENT = "nothing"
+_OTHER_LOAD = " (the same parameters load the storage differently)"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _part_differences(where: str, mine: object, its: object) -> Iterator[str]:
         for number, (one, other) in enumerate(zip(mine, its, strict=True)):
             yield from _part_differences(f"{where}[{number}]", one, other)
     elif mine != its:
-        yield f"{where}: {_json(mine)} here, {_json(its)} there"
+        reason = _OTHER_LOAD if where == "workload.version" else ""
+        yield f"{where}: {_json(mine)} here, {_json(its)} there{reason}"
 
 
 def _json(value: object) -> str:

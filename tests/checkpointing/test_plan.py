@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.benchmark_type.plan import HostCapacity
+from mlpstorage_bench.checkpointing.benchmark import CHECKPOINTING
 from mlpstorage_bench.checkpointing.config.profile_file import load_profile
 from mlpstorage_bench.checkpointing.plan import CheckpointPlan
 from mlpstorage_bench.checkpointing.sizing import CheckpointCaseSize
+from mlpstorage_bench.gate.series import CaseSeries, RunSeries
+from mlpstorage_bench.paths import fingerprint
 from mlpstorage_bench.units import GIB
+from tests.checkpointing.runs import parameters
 
 
 def plan(*overrides: tuple[str, str], profile: str = "mlperf") -> CheckpointPlan:
@@ -141,3 +145,24 @@ def test_a_missing_directory_is_a_problem() -> None:
 
 def test_the_cache_directory_is_the_checkpoint_folder() -> None:
     assert plan().parameters()["checkpoint_folder"] == str(Path("/mnt/cache"))
+
+
+@pytest.mark.parametrize("changes", [{"asynchronous": True}, {"io_mode": "buffered"}, {}])
+def test_runs_of_the_first_version_are_not_compared(changes: dict[str, object]) -> None:
+    now = CHECKPOINTING.workload_parts(parameters(**changes).model_dump(), seed=42, ranks=1)
+    then = {**now, "version": 1}
+    one, other = (
+        RunSeries(
+            run_id,
+            "2026-01-01T00:00:00+00:00",
+            "checkpointing",
+            "system",
+            {},
+            {"write": CaseSeries(fingerprint(parts), parts, ())},
+        )
+        for run_id, parts in (("new", now), ("old", then))
+    )
+    assert one.differences(one, "write") == []
+    assert one.differences(other, "write") == [
+        "workload.version: 2 here, 1 there (the same parameters load the storage differently)"
+    ]

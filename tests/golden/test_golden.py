@@ -114,7 +114,9 @@ def test_runs_of_an_earlier_fingerprint_are_read_and_not_compared(results: Path)
     parts = KV_CACHE.workload_parts(parameters, seed=42, ranks=1)
     now = replace(case, workload_fingerprint=fingerprint(parts), workload_parts=parts)
     today = replace(past, cases={"1": now})
-    assert today.differences(past, "1") == ["workload.version: 2 here, 1 there"]
+    assert today.differences(past, "1") == [
+        "workload.version: 2 here, 1 there (the same parameters load the storage differently)"
+    ]
     with History(results) as history:
         baseline = find_baselines(today, parse_choice("last"), history)["1"]
     assert list(baseline.runs) == []
