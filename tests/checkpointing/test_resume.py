@@ -17,6 +17,7 @@ pytestmark = pytest.mark.starts_process
 
 TINY = (
     *("--mlps-set=scale=0.00001", "--mlps-set=io_chunk_kib=16"),
+    *("--mlps-set=num_checkpoints_write=2", "--mlps-set=num_checkpoints_read=2"),
     *("--mlps-results-dir=results", "--mlps-cache-dir=cache"),
 )
 TESTS = """
