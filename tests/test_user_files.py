@@ -43,7 +43,7 @@ OWN = {
     "process": "files of the kernel",
     "pull_request/service.py": "answers of a service",
     "results/code_image.py": "regular files of an image, and of this package, for their digest",
-    "results/tree.py": "the run's directory, in a loop that reports errors",
+    "results/run_directory.py": "the run's directory; errors are reported",
     "session/activation.py": "a test file that pytest has read",
     "session/gate_policy.py": "the summary of GitHub's runner",
     "training/config/workload.py": "sizes of a dataset, no file",

@@ -24,7 +24,12 @@ from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import write_metadata_alone
 from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.record import RunRecord
-from mlpstorage_bench.results.tree import RunLocation, create_run_directory
+from mlpstorage_bench.results.run_directory import (
+    begin_run_directory,
+    discarded_on_failure,
+    finish_run_directory,
+)
+from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.provenance import datasize_facts
 from mlpstorage_bench.session.size_report import size_report
 from mlpstorage_bench.session.type_requests import plan_for, type_of_command
@@ -66,7 +71,7 @@ def _leave_run(
 ) -> RunLocation:
     """Write the metadata of this command, and the pointer to the code, into a new directory."""
     systemname = settings.systemname or slugify(socket.gethostname())
-    location, started = create_run_directory(
+    location, started = begin_run_directory(
         settings.results_dir,
         settings.mode,
         settings.orgname,
@@ -75,21 +80,22 @@ def _leave_run(
         plan.model,
         COMMAND,
     )
-    record = RunRecord(
-        **dict(datasize_facts(settings, plan, arguments, systemname, location)),
-        status="passed" if report.fits else "failed",
-        exit_status=int(not report.fits),
-        timestamp=location.timestamp,
-        run_datetime=started.isoformat(),
-        end_datetime=datetime.now().astimezone().isoformat(),
-        runtime_s=time.monotonic() - started_s,
-        process_id=os.getpid(),
-        process_start=start_of(os.getpid()),
-        notes=plan.notes(),
-        tests=[],
-        recorded={},
-        untimed_cases=[],
-        datasize=report.to_json(),
-    )
-    write_metadata_alone(record, location, files)
-    return location
+    with discarded_on_failure(location):
+        record = RunRecord(
+            **dict(datasize_facts(settings, plan, arguments, systemname, location)),
+            status="passed" if report.fits else "failed",
+            exit_status=int(not report.fits),
+            timestamp=location.timestamp,
+            run_datetime=started.isoformat(),
+            end_datetime=datetime.now().astimezone().isoformat(),
+            runtime_s=time.monotonic() - started_s,
+            process_id=os.getpid(),
+            process_start=start_of(os.getpid()),
+            notes=plan.notes(),
+            tests=[],
+            recorded={},
+            untimed_cases=[],
+            datasize=report.to_json(),
+        )
+        write_metadata_alone(record, location, files)
+        return finish_run_directory(location)

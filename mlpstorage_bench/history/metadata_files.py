@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mlpstorage_bench.leaves.leaf import is_summary, summary_names
 from mlpstorage_bench.leaves.place import TIMESTAMP, place_of
-from mlpstorage_bench.results.tree import METADATA_SUFFIX
+from mlpstorage_bench.results.tree import METADATA_SUFFIX, TEMPORARY
 
 OWN_DIRECTORY = ".mlps"
 """Name of a directory that has no runs but those that were removed."""
@@ -89,7 +89,9 @@ class MetadataFiles:
         below = [
             _below(folder, entry.name)
             for entry in entries
-            if entry.name != OWN_DIRECTORY and _is_directory(entry)
+            if entry.name != OWN_DIRECTORY
+            and not TEMPORARY.fullmatch(entry.name)
+            and _is_directory(entry)
         ]
         return [one for one in below if self._is_usable(one)]
 

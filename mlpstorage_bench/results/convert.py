@@ -14,6 +14,7 @@ from mlpstorage_bench.results.code_image import write_pointer
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
+from mlpstorage_bench.results.run_directory import whole_run_directory
 from mlpstorage_bench.results.run_metadata import NoMetadataError, RunMetadata, metadata_of
 from mlpstorage_bench.results.schema_2 import upgraded_document
 from mlpstorage_bench.results.tree import RunLocation, write_json
@@ -53,14 +54,14 @@ def write_run(
     standing = files.standing(cases, record.parameters, record.num_processes)
     written = [
         write_json(
-            location.directory / files.rank_result_path(case, rank, location.timestamp), rank
+            location.written_in / files.rank_result_path(case, rank, location.timestamp), rank
         )
         for case in cases
         for trial in case.trials
         for rank in trial.ranks
     ]
     written += [
-        write_json(location.directory / place, content)
+        write_json(location.written_in / place, content)
         for place, content in files.further_files(
             cases,
             record.num_processes,
@@ -95,7 +96,7 @@ def checkpoint_run(
 def write_metadata_alone(record: RunRecord, location: RunLocation, files: ResultFiles) -> None:
     """Write the files of a run without tests: the pointer to the code, and the metadata."""
     if record.code_image is not None:
-        write_pointer(location.directory, record.code_image)
+        write_pointer(location.written_in, record.code_image)
     of_type = files.metadata_fields(record.parameters, [])
     write_json(location.metadata_path, build_metadata(record, location.directory, [], of_type))
 
@@ -110,7 +111,7 @@ def _write_both(
 ) -> RunMetadata:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
     if record.code_image is not None:
-        write_pointer(location.directory, record.code_image)
+        write_pointer(location.written_in, record.code_image)
     written = [*written, write_json(location.benchmark_json_path, document.content)]
     metadata = _metadata(document, record, location, files, written, standing)
     write_json(location.metadata_path, metadata)
@@ -129,7 +130,7 @@ def _metadata(
     return build_metadata(
         record,
         location.directory,
-        written,
+        [path.relative_to(location.written_in) for path in written],
         files.metadata_fields(record.parameters, cases),
         cases,
         document.commit_info,
@@ -183,5 +184,6 @@ def _convert(
             "JSON that pytest-benchmark wrote in a session of mlpstorage_bench",
             hint=f"It makes {error}",
         ) from error
-    write_run(document, record, location, files)
+    with whole_run_directory(location) as written:
+        write_run(document, record, written, files)
     return location.metadata_path

@@ -29,7 +29,8 @@ def build_metadata(
 ) -> dict[str, object]:
     """Return a run's metadata, with every field that the reference's readers need, and no secrets.
 
-    `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
+    `output_files` are paths below the directory. `commit_info` is pytest-benchmark's: the commit,
+    branch and state of the tests' repository.
     `declared` are the benchmark type's metrics, which the metadata describes.
     """
     metrics = {case.case: case.metrics for case in cases}
@@ -101,7 +102,7 @@ def build_metadata(
             "sequence": _sequence(record.pauses, cases),
             **({} if record.datasize is None else {"datasize": record.datasize}),
             "cases": {case.case: _case_facts(case) for case in cases},
-            "files": [str(path.relative_to(directory)) for path in output_files],
+            "files": [str(path) for path in output_files],
             "not_valid_because": list(verification.not_valid_because),
             "conclusions": list(of_type.conclusions),
             **({"plugins": record.plugins} if record.plugins else {}),

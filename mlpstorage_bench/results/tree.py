@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.paths import check_path_component, foreign_link_owner
+from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.json_files import json_text
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
 SUMMARY = "summary.json"
-_CREATION_ATTEMPTS = 20
+TEMPORARY_NAME = ".mlps-{}.tmp"
+"""Name of a file or directory that is being written, with 16 hexadecimal digits."""
+TEMPORARY = re.compile(r"\.mlps-[0-9a-f]{16}\.tmp")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class RunLocation:
     """The run's start as YYYYMMDD_HHMMSS."""
     has_command_level: bool = True
     """Whether the path has a level for the command."""
+    temporary: Path | None = None
+    """Where files are written until the directory appears with the first of them; None later."""
 
     def __post_init__(self) -> None:
         for name in ("mode", "orgname", "systemname", "benchmark_type", "model", "command"):
@@ -62,77 +65,29 @@ class RunLocation:
         return (of_model / self.command if self.has_command_level else of_model) / self.timestamp
 
     @property
+    def written_in(self) -> Path:
+        """The directory in which the run's files are now."""
+        return self.directory if self.temporary is None else self.temporary
+
+    @property
     def metadata_path(self) -> Path:
         """The run's metadata; the reference reads the first such file of a directory."""
-        return self.directory / f"{self.benchmark_type}_{self.timestamp}{METADATA_SUFFIX}"
+        return self.written_in / f"{self.benchmark_type}_{self.timestamp}{METADATA_SUFFIX}"
 
     @property
     def summary_path(self) -> Path:
         """The run's summary, under the name that the reference's readers look for."""
-        return self.directory / SUMMARY
+        return self.written_in / SUMMARY
 
     @property
     def cluster_info_path(self) -> Path:
         """The hosts at the run's start, once more."""
-        return self.directory / f"{self.benchmark_type}_cluster_info.json"
+        return self.written_in / f"{self.benchmark_type}_cluster_info.json"
 
     @property
     def benchmark_json_path(self) -> Path:
         """pytest-benchmark's JSON of the run, from which the other files can be made."""
-        return self.directory / f"pytest_benchmark_{self.timestamp}.json"
-
-
-def create_run_directory(
-    results_dir: Path,
-    mode: str,
-    orgname: str,
-    systemname: str,
-    benchmark_type: str,
-    model: str,
-    command: str,
-    *,
-    has_command_level: bool = True,
-) -> tuple[RunLocation, datetime]:
-    """Create the directory of a run that starts now, unique also for two runs in one second."""
-    for _ in range(_CREATION_ATTEMPTS):
-        started = datetime.now().astimezone()
-        location = RunLocation(
-            results_dir,
-            mode,
-            orgname,
-            systemname,
-            benchmark_type,
-            model,
-            command,
-            started.strftime(TIMESTAMP_FORMAT),
-            has_command_level,
-        )
-        try:
-            _check_links(results_dir, location.directory)
-            location.directory.mkdir(parents=True)
-        except FileExistsError:
-            if not location.directory.is_dir():
-                raise _unusable(results_dir, f"{location.directory} is no directory") from None
-            time.sleep(1.0 - datetime.now().astimezone().microsecond / 1e6)
-        except OSError as error:
-            raise _unusable(results_dir, f"{error.filename}: {error.strerror}") from error
-        else:
-            return location, started
-    raise _unusable(results_dir, f"{location.directory} and its successors exist already")
-
-
-def _check_links(results_dir: Path, directory: Path) -> None:
-    """Refuse a link of another user as the results directory or on the way to a run's directory."""
-    on_the_way = [path for path in directory.parents if path.is_relative_to(results_dir)]
-    for path in on_the_way:
-        owner = foreign_link_owner(path)
-        if owner is not None:
-            raise _unusable(results_dir, f"{path} is a link that another user ({owner}) has made")
-
-
-def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
-    accepted, hint = "a directory that can be written", f"{cause}. Choose another"
-    return InvalidInputError("--mlps-results-dir", str(results_dir), accepted, hint=hint)
+        return self.written_in / f"pytest_benchmark_{self.timestamp}.json"
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> Path:
@@ -169,7 +124,7 @@ def write_named(option: str, path: Path, text: str) -> Path:
 
 def _replace(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".mlps-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(TEMPORARY_NAME.format(secrets.token_hex(8)))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     # the system applies the umask or the directory's default: some filesystems have no other mode
     try:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
 from mlpstorage_bench.results.parts_record import FollowedRecord
 from mlpstorage_bench.results.record import RunFacts, RunRecord, Status
+from mlpstorage_bench.results.run_directory import finish_run_directory
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.results.tree import RunLocation, remove_files
 from mlpstorage_bench.results.verification import (
@@ -99,20 +100,23 @@ class Run:
         )
 
     def claim(self, identity: Json) -> None:
-        """Begin to keep finished trials, and write what their continuation is compared with.
+        """Have the directory appear with its first files, and begin to keep finished trials.
 
-        InvalidInputError on rank 0 if the run is continued, and this session differs from it.
+        `identity` is what a continuation of the run is compared with. InvalidInputError on rank 0
+        if the run is continued, and this session differs from it.
         """
-        if not self.is_root:
-            return
-        if self.resumption is not None:
+        if self.is_root and self.resumption is not None:
             self.resumption.check_place(self.location)
             self.resumption.check_identity(identity)
-        self._kept.claim(RESUME_OPTION, self.run_id)
-        if self.resumption is None:
-            self._kept.write_identity(identity)
-        else:
-            remove_files([self.location.summary_path])  # that of an earlier part
+        elif self.is_root:
+            KeptTrials(self.location.written_in).write_identity(identity)
+            self.write()
+            finish_run_directory(self.location)
+        self.location = replace(self.location, temporary=None)
+        if self.is_root:
+            self._kept.claim(RESUME_OPTION, self.run_id)
+            if self.resumption is not None:
+                remove_files([self.location.summary_path])  # that of an earlier part
 
     @property
     def run_id(self) -> str:

@@ -19,8 +19,9 @@ from mlpstorage_bench.history.cache_directories import of_hosts
 from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.process.limits import processor_quota, processor_share
+from mlpstorage_bench.results.run_directory import begin_run_directory, discarded_on_failure
 from mlpstorage_bench.results.run_metadata import metadata_of
-from mlpstorage_bench.results.tree import RunLocation, create_run_directory
+from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import benchmark_json, measured_storage
 from mlpstorage_bench.session.gate import SessionGate
@@ -114,33 +115,36 @@ def _open_for(
     )
     assert created is not None
     location, started = created
-    facts = run_facts(session, plan, hashes, location, is_first=not session.parts)
-    if resumption is not None:
-        facts = facts.model_copy(update={"run_id": resumption.run_id})
-    if first is not None:  # its description has the checks of the hosts
-        facts = facts.model_copy(update={"system_info": first.run.facts.system_info})
-    opening = None
-    if first is None:
-        site = replace(
-            _site(session), run_id=session.comm.bcast(facts.run_id), is_resumed=is_resumed
+    if not session.is_root:  # which alone writes
+        location = replace(location, temporary=None)
+    with discarded_on_failure(location):
+        facts = run_facts(session, plan, hashes, location, is_first=not session.parts)
+        if resumption is not None:
+            facts = facts.model_copy(update={"run_id": resumption.run_id})
+        if first is not None:  # its description has the checks of the hosts
+            facts = facts.model_copy(update={"system_info": first.run.facts.system_info})
+        opening = None
+        if first is None:
+            site = replace(
+                _site(session), run_id=session.comm.bcast(facts.run_id), is_resumed=is_resumed
+            )
+            opening = kind.open(plan, session.comm, site)
+        run = Run(
+            location,
+            started,
+            facts,
+            plan.seed,
+            kind,
+            benchmark_json.maker(session.config),
+            session.is_root,
+            resumption,
+            is_resumed,
+            None if before is None else before.followed_at(started),
         )
-        opening = kind.open(plan, session.comm, site)
-    run = Run(
-        location,
-        started,
-        facts,
-        plan.seed,
-        kind,
-        benchmark_json.maker(session.config),
-        session.is_root,
-        resumption,
-        is_resumed,
-        None if before is None else before.followed_at(started),
-    )
-    number = sum(part.name == kind.name for part in session.parts) + 1
-    package = installed_package(session.host)
-    identity = identity_of(facts, plan.seed, cluster.hosts, package, number)
-    session.on_all_ranks(lambda: run.claim(identity))
+        number = sum(part.name == kind.name for part in session.parts) + 1
+        package = installed_package(session.host)
+        identity = identity_of(facts, plan.seed, cluster.hosts, package, number)
+        session.on_all_ranks(lambda: run.claim(identity))
     part = TypeRun(kind, plan, model, run, None if first is None else first.engine)
     if first is not None:  # what was found when the type began is true of each of its runs
         part.notes = first.notes
@@ -214,9 +218,9 @@ def _place(
     *,
     has_command_level: bool,
 ) -> tuple[RunLocation, datetime]:
-    """Return place and start of a run: of a new one, whose directory is made, or continued one."""
+    """Return place and start of a run: of a new or continued one."""
     if resumption is None:
-        return create_run_directory(results_dir, *filed_as, has_command_level=has_command_level)
+        return begin_run_directory(results_dir, *filed_as, has_command_level=has_command_level)
     continued = RunLocation(results_dir, *filed_as, resumption.timestamp, has_command_level)
     return continued, resumption.started
 

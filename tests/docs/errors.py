@@ -40,7 +40,7 @@ from mlpstorage_bench.launch.status_channel import StatusReader
 from mlpstorage_bench.mpi.connection import connect
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import Settings, read_settings
-from mlpstorage_bench.results import tree
+from mlpstorage_bench.results import run_directory, tree
 from mlpstorage_bench.session.measured_storage import note_on_system_disk
 from mlpstorage_bench.session.type_requests import check_used, plan_for
 from mlpstorage_bench.storage.direct_io import DirectIo
@@ -256,7 +256,7 @@ def _results_not_writable(place: Place) -> object:
 
     place.patch.setattr(Path, "mkdir", refuse)
     names = ("open", "local", "node1", "kv_cache", "llama3.1-8b", "run")
-    return tree.create_run_directory(place.directory / "results", *names)
+    return run_directory.begin_run_directory(place.directory / "results", *names)
 
 
 def _host_file(text: str) -> Raise:

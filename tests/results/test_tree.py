@@ -4,9 +4,6 @@ import errno
 import json
 import os
 import stat
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,86 +13,16 @@ from pydantic_core import from_json
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.paths import check_path_component, slugify
-from mlpstorage_bench.results import tree
-from mlpstorage_bench.results.tree import create_run_directory, write_json, write_text
+from mlpstorage_bench.results.tree import write_json, write_text
 from tests.conftest import Mount
 
 PLACE = ("open", "acme", "array-9", "kv_cache", "llama3.1-8b", "run")
-
-
-def test_runs_directory_and_files_are_named_as_the_rules_say(tmp_path: Path) -> None:
-    location, started = create_run_directory(tmp_path, *PLACE)
-    stamp = started.strftime("%Y%m%d_%H%M%S")
-    below = f"open/acme/results/array-9/kv_cache/llama3.1-8b/run/{stamp}"
-    assert location.directory == tmp_path / below
-    assert location.metadata_path == location.directory / f"kv_cache_{stamp}_metadata.json"
-
-
-class Clock:
-    """A clock that only sleep moves: a quarter of a second of it is left until the next second."""
-
-    def __init__(self) -> None:
-        self._now = datetime(2026, 8, 1, 12, 0, 0, 750_000, tzinfo=UTC)
-        self._lock = threading.Lock()
-
-    def now(self) -> datetime:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        assert 0 < seconds <= 1
-        with self._lock:
-            self._now += timedelta(seconds=seconds)
-
-
-def test_runs_in_the_same_second_have_separate_directories(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(tree, "datetime", clock)
-    monkeypatch.setattr(tree, "time", clock)
-    with ThreadPoolExecutor(3) as pool:
-        futures = [pool.submit(create_run_directory, tmp_path, *PLACE) for _ in range(3)]
-    assert len({future.result()[0].directory for future in futures}) == 3
-
-
-def test_run_in_the_second_of_another_starts_in_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(tree, "datetime", clock)
-    monkeypatch.setattr(tree, "time", clock)
-    first, _ = create_run_directory(tmp_path, *PLACE)
-    second, started = create_run_directory(tmp_path, *PLACE)
-    assert int(second.timestamp[-6:]) == int(first.timestamp[-6:]) + 1
-    assert started == clock.now()
-    assert started.microsecond == 0
-
-
-def test_results_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "results").write_text("")
-    with pytest.raises(InvalidInputError, match="--mlps-results-dir"):
-        create_run_directory(tmp_path / "results", *PLACE)
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", "a/b", "a b", "ä", "a\n", "~", "$HOME"])
 def test_unsafe_path_components_are_refused(value: str) -> None:
     with pytest.raises(InvalidInputError, match="--mlps-orgname"):
         check_path_component("--mlps-orgname", value)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
-def test_link_of_another_user_on_the_way_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "target").mkdir()
-    (tmp_path / "results").mkdir()
-    link = tmp_path / "results" / "open"
-    link.symlink_to(tmp_path / "target")
-    os.lchown(link, 65534, 65534)
-    place = (tmp_path / "results", "open", "org", "system", "kv_cache", "model", "run")
-    with pytest.raises(InvalidInputError, match=r"open is a link that another user \(65534\)"):
-        create_run_directory(*place)
-    assert list((tmp_path / "target").iterdir()) == []
-    os.lchown(link, 0, 0)
-    create_run_directory(*place)
 
 
 @pytest.mark.slow

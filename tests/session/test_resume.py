@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.kvcache.config import profile_file
+from mlpstorage_bench.leaves.place import TIMESTAMP
 from mlpstorage_bench.results.kept_trials import DIRECTORY
 from tests.session.killed_runs import (
     AS_ROOT,
@@ -46,7 +47,7 @@ POINTS: Mapping[str, tuple[str, str, int, str, int]] = {
     "between cases": ("mlpstorage_bench.session.case_log", "CaseLog.open_case", 2, "", 2),
     "in the second case": (ENGINE, "Engine.run_trial", 4, "", 3),
     "before the session's results": ("mlpstorage_bench.session.run", "Run.finish", 1, "", 4),
-    "while the session's results are written": ("pathlib", "Path.replace", 4, "_metadata.json", 4),
+    "while the session's results are written": ("pathlib", "Path.replace", 5, "_metadata.json", 4),
 }
 """Place, number of the call, text in its arguments, and finished trials of four."""
 IN_EACH_TEST_RUN = ("while the session's results are written",)
@@ -73,6 +74,22 @@ def resume(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     monkeypatch.delenv("KILL", raising=False)
     run_id = metadata(project.path / "results")["mlpstorage"]["run_id"]
     return project.runpytest_subprocess("--mlps-results-dir=results", f"--mlps-resume={run_id}")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("mlpstorage_bench.session.run", "Run.claim", 1),
+        pytest.param(("pathlib", "Path.replace", 1, "_metadata.json"), marks=pytest.mark.long),
+    ],
+)
+def test_run_killed_before_it_has_metadata_leaves_no_directory_of_a_run(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: tuple[Any, ...]
+) -> None:
+    kill(monkeypatch, *place)
+    assert project.runpytest_subprocess(*SIMULATED).ret == -9
+    found = (project.path / "results").rglob("*")
+    assert [path for path in found if TIMESTAMP.fullmatch(path.name)] == []
 
 
 def status_in_the_references_list(leaf: Path) -> str:
