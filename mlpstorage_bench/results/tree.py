@@ -98,7 +98,7 @@ def write_json(path: Path, content: Mapping[str, object]) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write a text file atomically: readers see the old file or the new one."""
     try:
-        return _replace(path, text)
+        return replace_text(path, text)
     except OSError as error:
         raise ResultsError(str(path), error.strerror or str(error)) from error
 
@@ -115,14 +115,15 @@ def remove_files(paths: Iterable[Path]) -> None:
 def write_named(option: str, path: Path, text: str) -> Path:
     """Write a text file that an option names, atomically; InvalidInputError on failure."""
     try:
-        return _replace(path, text)
+        return replace_text(path, text)
     except OSError as error:
         raise InvalidInputError(
             option, str(path), "a file that can be written", hint=error.strerror or str(error)
         ) from error
 
 
-def _replace(path: Path, text: str) -> Path:
+def replace_text(path: Path, text: str) -> Path:
+    """Write a text file atomically and durably; OSError on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(TEMPORARY_NAME.format(secrets.token_hex(8)))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -244,7 +244,7 @@ def _results_full(place: Place) -> object:
     def refuse(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    place.patch.setattr(tree, "_replace", refuse)
+    place.patch.setattr(tree, "replace_text", refuse)
     return tree.write_text(place.directory / "results/summary.json", "{}")
 
 

@@ -36,6 +36,7 @@ from mlpstorage_bench.leaves.reading import Unreadable, read_yaml
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import read_settings
 from mlpstorage_bench.results.convert import convert_file
+from mlpstorage_bench.results.sealed_json import sealed
 from mlpstorage_bench.submission.csv_text import csv_text
 from mlpstorage_bench.submission.draft import draft
 from mlpstorage_bench.submission.system_cells import system_cells
@@ -263,7 +264,7 @@ def _checkpoints() -> bytes:
         ended_at=1.5,
         checkpoints={1: [ListedFile(name="rank-0.pt", size=4096, identity=7, digests="00" * 8)]},
     )
-    return json.dumps({**listed.model_dump(mode="json"), "sha256": listed.sha256}).encode()
+    return json.dumps(sealed(listed.model_dump(mode="json"))).encode()
 
 
 READERS = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from array import array
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,6 +13,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import InputFile, look_up
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.record import problems_of
+from mlpstorage_bench.results.sealed_json import CHANGED, is_sealed, sealed
 from mlpstorage_bench.results.tree import write_json
 from mlpstorage_bench.storage.own_files import MANIFEST
 from mlpstorage_bench.storage.store import StoredEntry
@@ -73,18 +72,8 @@ class Manifest(BaseModel):
 
     def write(self, directory: Path) -> None:
         """Write the list into the directory, with its checksum; ResultsError on failure."""
-        write_json(directory / MANIFEST, {**self._content, "sha256": self.sha256})
-
-    @property
-    def _content(self) -> Json:
         without = {"run_id"} if self.run_id is None else set()
-        return self.model_dump(mode="json", exclude=without)
-
-    @property
-    def sha256(self) -> str:
-        """Checksum of the content, whatever its order and spaces in the file."""
-        text = json.dumps(self._content, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        write_json(directory / MANIFEST, sealed(self.model_dump(mode="json", exclude=without)))
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
@@ -110,13 +99,12 @@ class Manifest(BaseModel):
             raise InvalidInputError(
                 _SOURCE, str(path), "a list of checkpoints", hint=problems_of(error)
             ) from error
-        if not (isinstance(content, dict) and content.get("sha256") == found.sha256):
+        if not is_sealed(content):
             raise InvalidInputError(
                 _SOURCE,
                 str(path),
                 "a list of checkpoints as the write phase has written it",
-                hint="Its content does not match its sha256: it was changed since, or damaged. "
-                "Write the checkpoints again with phase=write",
+                hint=f"{CHANGED.capitalize()}. Write the checkpoints again with phase=write",
             )
         return found
 

@@ -6,6 +6,7 @@ order of all. A run reads all of them before it begins: 8 MiB for a TiB of data 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from array import array
 from dataclasses import dataclass
@@ -81,17 +82,37 @@ def write_digests(path: Path, first: int, digests: array[int]) -> None:
         raise storage_error("writing", path, error) from error
 
 
-def read_digests(path: Path, places: DigestPlaces) -> Digests:
-    """Return all digests of a dataset; StorageError if they are not all there."""
+def read_digests(path: Path, places: DigestPlaces, sha256: str | None = None) -> Digests:
+    """Return all digests of a dataset; StorageError if they are not all there, or were changed.
+
+    They are not compared with a checksum that is None.
+    """
     try:
         found = np.fromfile(path, dtype="<u8").astype(np.uint64, copy=False)
+        is_changed = sha256 is not None and checksum_of(path) != sha256
     except OSError as error:
         raise storage_error("reading", path, error) from error
     if len(found) != places.total:
-        raise StorageError(
-            "reading",
-            str(path),
-            f"it has {len(found)} digests, the data {places.total}",
-            hint=f"Remove {path.parent}, and generate the data again",
+        raise _damaged(path, f"it has {len(found)} digests, the data {places.total}")
+    if is_changed:
+        raise _damaged(
+            path,
+            "it is not as it was when the data was made: its checksum is another one. Whether the "
+            "data is right cannot be told without it",
         )
     return found
+
+
+def checksum_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits; OSError on failure."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> StorageError:
+    return StorageError(
+        "reading",
+        str(path),
+        reason,
+        hint=f"Remove {path.parent}, and generate the data again",
+    )

@@ -2,7 +2,8 @@
 
 The digest is that of everything that determines the files' content, so that datasets of other
 sizes, seeds or formats lie beside each other. `dataset.json` says what a directory holds, and
-whether all of it was made. Datasets stay until the user removes them.
+whether all of it was made; it has checksums of itself and of the digests, so that a change of
+these is not taken for one of the data. Datasets stay until the user removes them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ from functools import cached_property
 from pathlib import Path
 
 from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.results.json_files import json_text
+from mlpstorage_bench.results.sealed_json import CHANGED, CHECKSUM, is_sealed, sealed
+from mlpstorage_bench.results.tree import replace_text
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.training.config.workload import Format, TrainingWorkload
+from mlpstorage_bench.training.dataset.digests import checksum_of
 from mlpstorage_bench.training.workload.samples import Dataset
 
 MANIFEST = "dataset.json"
 DIGESTS = "digests"
+_DIGESTS_CHECKSUM = "digests_sha256"
 TRAIN = "train"
 PARTIAL = ".partial"
 """Suffix of a file that is being made."""
@@ -121,29 +127,39 @@ class DatasetPlace:
 
     def is_complete(self) -> bool:
         """Return whether all files were made; StorageError for a directory of something else."""
+        return self._described().get("complete") is True
+
+    @property
+    def digests_sha256(self) -> str | None:
+        """Checksum of the file with the digests; None if all were not made, or by old versions."""
+        found = self._described().get(_DIGESTS_CHECKSUM)
+        return found if isinstance(found, str) else None
+
+    def _described(self) -> dict[str, object]:
+        """Return the content of the manifest; an empty one if there is none."""
         path = self.directory / MANIFEST
         try:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
-            return False
+            return {}
         except OSError as error:
             raise storage_error("reading", path, error) from error
         except ValueError as error:
             raise _damaged(path, f"no JSON: {error}") from error
+        if isinstance(content, dict) and CHECKSUM in content and not is_sealed(content):
+            raise _damaged(path, CHANGED)
         if not isinstance(content, dict) or content.get("contents") != asdict(self.contents):
             raise _damaged(path, "it describes another dataset")
-        return content.get("complete") is True
+        return content
 
     def describe(self, *, is_complete: bool) -> None:
-        """Write the manifest, in place of one that may exist."""
+        """Write the manifest, in place of one that may exist; the digests are written before."""
         path = self.directory / MANIFEST
-        content = {"contents": asdict(self.contents), "complete": is_complete}
-        new = path.with_name(f"{MANIFEST}{PARTIAL}")
+        content: dict[str, object] = {"contents": asdict(self.contents), "complete": is_complete}
         try:
-            new.unlink(missing_ok=True)
-            with new.open("x", encoding="utf-8") as stream:
-                stream.write(json.dumps(content, indent=2) + "\n")
-            new.replace(path)
+            if is_complete:
+                content[_DIGESTS_CHECKSUM] = checksum_of(self.digests)
+            replace_text(path, json_text(sealed(content)))
         except OSError as error:
             raise storage_error("writing", path, error) from error
 

@@ -10,7 +10,7 @@ from mlpstorage_bench.storage.kernel_queue import QueueChoice
 from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.dataset.digests import DigestPlaces
+from mlpstorage_bench.training.dataset.digests import DigestPlaces, Digests, read_digests
 from mlpstorage_bench.training.dataset.place import DatasetPlace
 from mlpstorage_bench.trial.counter_probe import NO_COUNTERS, UsableCounters
 
@@ -44,6 +44,10 @@ class TrainingContext:
         """Places of the digests."""
         is_of_groups = self.place.contents.format != "raw"
         return DigestPlaces(self.place.dataset, self.chunking, is_of_groups)
+
+    def read_digests(self) -> Digests:
+        """Return all digests; StorageError if they are not as they were when the data was made."""
+        return read_digests(self.place.digests, self.places, self.place.digests_sha256)
 
     @property
     def reads(self) -> FileIo:

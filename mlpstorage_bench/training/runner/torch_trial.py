@@ -17,7 +17,6 @@ from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.dataset.digests import read_digests
 from mlpstorage_bench.training.dataset.raw_files import RawReader, payload_of
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.runner.context import TrainingContext
@@ -68,7 +67,7 @@ class _TorchTrial:
     def run(self) -> RankTraining:
         context, workload = self._context, self._workload
         window, common = self._window, self._common
-        digests = read_digests(context.place.digests, context.places)
+        digests = context.read_digests()
         payload = payload_of(context.place)
         reader = RawReader(context.place, context.reads, context.places, digests, payload)
         loader = TorchLoader(workload, reader)

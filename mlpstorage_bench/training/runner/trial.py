@@ -14,7 +14,6 @@ from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.dataset.digests import read_digests
 from mlpstorage_bench.training.dataset.raw_files import RawReader, payload_of
 from mlpstorage_bench.training.results.rank_training import RankTraining
 from mlpstorage_bench.training.runner.accelerator import Accelerator
@@ -93,7 +92,7 @@ class _Trial:
         """Open lanes, and read all that is not part of the training."""
         workload, context = self._workload, self._context
         window = Window(self._clock)
-        digests = read_digests(context.place.digests, context.places)
+        digests = context.read_digests()
         payload = payload_of(context.place)
         reader = RawReader(context.place, context.reads, context.places, digests, payload)
         shape = LaneShape(

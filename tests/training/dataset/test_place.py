@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from array import array
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.training.dataset.place import DatasetPlace
+from mlpstorage_bench.training.dataset.digests import write_digests
+from mlpstorage_bench.training.dataset.place import MANIFEST, DatasetPlace
 from tests.trainings import context, training
 
 
@@ -39,6 +43,7 @@ def test_a_dataset_is_complete_when_its_manifest_says_so(tmp_path: Path) -> None
     here.make()
     here.describe(is_complete=False)
     assert not here.is_complete()
+    write_digests(here.digests, 0, array("Q", [1]))
     here.describe(is_complete=True)
     assert here.is_complete()
 
@@ -50,6 +55,25 @@ def test_a_damaged_manifest_is_an_error_with_advice(tmp_path: Path, text: str) -
     (here.directory / "dataset.json").write_text(text)
     with pytest.raises(StorageError, match="generate the data again"):
         here.is_complete()
+
+
+def test_a_manifest_that_was_changed_is_an_error(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    here.make()
+    here.describe(is_complete=False)
+    path = here.directory / MANIFEST
+    path.write_text(path.read_text().replace("false", "true"))
+    with pytest.raises(StorageError, match=rf"{MANIFEST} failed: its content does not match"):
+        here.is_complete()
+
+
+def test_a_manifest_of_a_version_without_checksums_is_read(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    here.make()
+    old = {"contents": asdict(here.contents), "complete": True}
+    (here.directory / MANIFEST).write_text(json.dumps(old, indent=2))
+    assert here.is_complete()
+    assert here.digests_sha256 is None
 
 
 def test_a_file_of_another_size_was_not_made(tmp_path: Path) -> None:

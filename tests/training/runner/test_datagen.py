@@ -10,6 +10,7 @@ import pytest
 from mlpstorage_bench.errors import CapacityError, StorageError
 from mlpstorage_bench.training.dataset.place import MANIFEST, PARTIAL
 from mlpstorage_bench.training.runner.datagen import Generated, generate
+from mlpstorage_bench.training.runner.trial import run_training
 from mlpstorage_bench.trial.watch import Watch
 from tests.trainings import context, generated, training
 from tests.trials import SoloRanks
@@ -88,6 +89,21 @@ def test_files_whose_digests_were_lost_are_made_again(tmp_path: Path) -> None:
     here.place.describe(is_complete=False)
     assert generated(workload, here).files == 8
     assert contents(tmp_path) == before
+
+
+def test_digests_that_were_changed_are_an_error_that_names_their_file(tmp_path: Path) -> None:
+    workload = training()
+    here = context(tmp_path, workload)
+    generated(workload, here)
+    content = bytearray(here.place.digests.read_bytes())
+    content[3] ^= 1
+    here.place.digests.write_bytes(content)
+    watch = Watch(SoloRanks(), None, is_on=False)
+    with pytest.raises(StorageError, match=r"/digests failed: it is not as it was when"):
+        run_training(workload, here, SoloRanks(), watch)
+    here.place.path(2).unlink()
+    with pytest.raises(StorageError, match=r"/digests failed: it is not as it was when"):
+        generate(workload, here, SoloRanks(), watch, None, looks_for_all=True)
 
 
 def test_ranks_make_different_files_that_together_are_all(tmp_path: Path) -> None:
