@@ -8,8 +8,9 @@ from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.dataset.place import Contents, DatasetPlace
+from mlpstorage_bench.training.results.generated import Generated
 from mlpstorage_bench.training.runner.context import TrainingContext
-from mlpstorage_bench.training.runner.datagen import Generated, generate
+from mlpstorage_bench.training.runner.datagen import generate
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.watch import Watch
 from mlpstorage_bench.units import KIB

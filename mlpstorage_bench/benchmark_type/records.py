@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from mlpstorage_bench.measure.conditions import TrialConditions
@@ -153,6 +153,8 @@ class CaseRecord:
     """Objectives, met or not; empty in records of earlier versions."""
     notes: tuple[str, ...] = ()
     """Notes for the reader of the results, in sentences."""
+    facts: Json = field(default_factory=dict)
+    """Facts of the type on what was really used, for the metadata; none in old records."""
     option: int | None = None
     """Number under which the reference knows the case; None for a case that it does not have."""
     order: int = 0
@@ -168,7 +170,7 @@ class CaseRecord:
         """Return the record for JSON; results are not copied."""
         failed = self.failed_trial
         return {
-            **vars(self),
+            **{name: one for name, one in vars(self).items() if name != "facts" or one},
             "trials": [trial.to_json() for trial in self.trials],
             "failed_trial": None if failed is None else failed.to_json(),
             "steps": [asdict(step) for step in self.steps],

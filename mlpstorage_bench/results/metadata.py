@@ -163,6 +163,7 @@ def _case_facts(case: CaseRecord) -> Json:
         "workload_fingerprint_parts": case.workload_fingerprint_parts,
         "trials": [_trial_facts(trial) for trial in case.trials],
         **_objectives(case),
+        **({"facts": case.facts} if case.facts else {}),
         **({} if failed_facts is None else {"failed_trial": failed_facts}),
     }
 

@@ -13,6 +13,7 @@ from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.profiles.schema import canonical, refused
 from mlpstorage_bench.training.config.workload import SYNONYMS, TrainingWorkload
 from mlpstorage_bench.training.plan import TrainingPlan
+from mlpstorage_bench.training.results.generated import Generated
 from mlpstorage_bench.training.results.recorded_rank import WARM_UP
 from mlpstorage_bench.training.results.samples import TrainingSamples
 from mlpstorage_bench.training.results.trial_result import TrainingResult, TrainingTrial
@@ -21,7 +22,6 @@ from mlpstorage_bench.training.runner.training_trials import TrainingRuns, Train
 from mlpstorage_bench.trial.case_trials import Pausing
 from mlpstorage_bench.trial.rounds import Rounds, check_is_first
 from mlpstorage_bench.trial.services import TestServices
-from mlpstorage_bench.units import counted, gib
 
 
 class Training:
@@ -103,14 +103,16 @@ class _Started:
         self._runs = TrainingRuns(engine, workload, engine.steps_of(workload))
         self._recorded: Json = {**workload.model_dump(), "io_mode": engine.io_mode_of(workload)}
         """Parameters in the results."""
+        self._generated = Generated()
 
     def make_data(self) -> TrainingResult:
         """Make the files that do not exist, as the only round; the result has no trial."""
         opened, _ = self._services.open_case(self._record(self._name, 0), self._workload.model)
 
         def round_() -> None:
-            notes = [*self._made(), f"the data is in {self._directory}"]
-            opened.record = replace(opened.record, notes=tuple(notes))
+            made = self._made() or ["every file existed, and none was made"]
+            notes = (*made, f"the data is in {self._directory}")
+            opened.record = replace(opened.record, notes=notes, facts=self._facts)
             self._services.benchmark.extra_info["mlpstorage"] = opened.record.to_json()
 
         self._services.benchmark.pedantic(round_, rounds=1, iterations=1)
@@ -184,7 +186,21 @@ class _Started:
             case=name,
             planned_trials=planned,
             parameters=self._recorded,
+            facts=self._facts,
         )
+
+    @property
+    def _facts(self) -> Json:
+        """Facts of the files on disk and of their reader; `parameters` has other words for them."""
+        made = self._generated
+        return {
+            "format": self._workload.format,
+            "reader": self._workload.reader,
+            "io_mode": self._recorded["io_mode"],
+            "directory": self._directory,
+            "files": self._workload.num_files_train,
+            **({"generation": made.to_json()} if made.files else {}),
+        }
 
     def _pooled(
         self, results: list[TrainingTrial], samples: list[TrainingSamples]
@@ -200,10 +216,7 @@ class _Started:
         made = self._engine.generate(self._workload, looks_for_all=self._plan.generates)
         if not made.files:
             return []
-        note = (
-            f"{counted(made.files, 'file')} with {gib(made.written_bytes)} GiB "
-            f"{'was' if made.files == 1 else 'were'} made first, in "
-            f"{made.seconds:.1f} s ({made.gib_s:.2f} GiB/s), in {self._directory}, and stay for "
-            "other runs"
-        )
-        return [note]
+        self._generated = made
+        if self._plan.generates:
+            return [str(made)]
+        return [f"{made} before the trials; they stay for other runs, in {self._directory}"]

@@ -31,7 +31,7 @@ def test_a_run_leaves_the_files_of_the_reference_and_ours(pytester: pytest.Pytes
     pytester.makepyfile(TEST)
     result = pytester.runpytest(*SMALL)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*6 files with * GiB were made first*"])
+    result.stdout.fnmatch_lines(["*6 files with * GiB were made in * s (*/s)*"])
     (metadata,) = metadata_in(pytester.path / "results")
     leaf = pytester.path / "results" / "open/local/results"
     (leaf,) = leaf.glob("*/training/unet3d/run/*")
@@ -54,7 +54,7 @@ def test_data_is_made_once_and_by_the_command_alone(pytester: pytest.Pytester) -
     made = pytester.runpytest(*SMALL, "--mlps-datagen")
     made.stdout.no_fnmatch_line("*- benchmark: *")
     made.assert_outcomes(passed=1, skipped=1)
-    made.stdout.fnmatch_lines(["*6 files with * GiB were made first*"])
+    made.stdout.fnmatch_lines(["*6 files with * GiB were made in * s (*/s)*"])
     (metadata,) = metadata_in(pytester.path / "results")
     assert (metadata["command"], metadata["exit_status"]) == ("datagen", 0)
     assert metadata["parameters"]["workflow"] == {
@@ -62,9 +62,19 @@ def test_data_is_made_once_and_by_the_command_alone(pytester: pytest.Pytester) -
         "train": False,
         "checkpoint": False,
     }
+    facts = metadata["mlpstorage"]["cases"]["train"]["facts"]
+    generation = facts["generation"]
+    assert (facts["format"], facts["reader"], facts["files"]) == ("raw", "model", 6)
+    files = [*Path(facts["directory"]).rglob("*.raw")]
+    assert generation["files"] == len(files) == 6
+    assert generation["bytes"] == sum(path.stat().st_size for path in files)
+    rate = generation["bytes"] / generation["seconds"] / 2**20
+    assert generation["mib_s"] == pytest.approx(rate)
+    own = metadata["mlpstorage"]
+    assert own["start_datetime"] <= generation["start_datetime"] <= generation["end_datetime"]
     again = pytester.runpytest(*SMALL, "-k", "training")
     again.assert_outcomes(passed=1)
-    again.stdout.no_fnmatch_line("*were made first*")
+    again.stdout.no_fnmatch_line("*were made in*")
     assert [one["command"] for one in metadata_in(pytester.path / "results")] == ["datagen", "run"]
 
 
@@ -109,7 +119,7 @@ def test_a_missing_file_fails_the_test_and_datagen_makes_it_again(
     (_, metadata) = metadata_in(pytester.path / "results")
     assert metadata["exit_status"] == 1
     again = pytester.runpytest(*SMALL, "--mlps-datagen")
-    again.stdout.fnmatch_lines(["*1 file with * GiB was made first*"])
+    again.stdout.fnmatch_lines(["*1 file with * GiB was made in *"])
     assert path.is_file()
 
 

@@ -1,4 +1,8 @@
-"""Parameters of a training in the reference's form: nested, with its names."""
+"""Parameters of a training in the reference's form: nested, with its names and words.
+
+Format and loader are those that the reference has for the model: its readers know neither raw files
+nor our model of the loader. Facts of the case say what was used (`fixture.py`).
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ import time
 from array import array
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +38,7 @@ from mlpstorage_bench.training.dataset.raw_files import (
 )
 from mlpstorage_bench.training.formats.chosen import format_of
 from mlpstorage_bench.training.formats.library_format import LibraryFormat
+from mlpstorage_bench.training.results.generated import Generated
 from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.training.workload.minimum import MORE_SPACE
 from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
@@ -50,30 +50,6 @@ _LANES = 8
 _CHUNKS_IN_FLIGHT = 4
 _MOST_LOOKED_AT = 64
 """Files of other ranks that a rank looks for."""
-
-
-@dataclass(frozen=True)
-class Generated:
-    """Result of a generation, over all ranks."""
-
-    files: int = 0
-    """Files that were made."""
-    written_bytes: int = 0
-    seconds: float = 0.0
-    """Time of the slowest rank; 0 if everything existed."""
-
-    def merge(self, other: Generated) -> Generated:
-        """Return the sum; of times, the longest."""
-        return Generated(
-            self.files + other.files,
-            self.written_bytes + other.written_bytes,
-            max(self.seconds, other.seconds),
-        )
-
-    @property
-    def gib_s(self) -> float:
-        """Bandwidth of all ranks."""
-        return self.written_bytes / GIB / self.seconds if self.seconds else 0.0
 
 
 def generate(
@@ -201,7 +177,7 @@ class _Generation:
     def run(self, ranks: TrialRanks, watch: Watch) -> Generated:
         if not self._missing:
             return Generated()
-        started_s = time.monotonic()
+        began_at, started_s = time.time(), time.monotonic()
         lanes = min(_LANES, len(self._missing))
         shape = LaneShape(
             lanes,
@@ -225,7 +201,8 @@ class _Generation:
                 return "all files" if all(future.done() for future in futures) else None
 
             supervisor.wait_or_raise(futures, ended)
-        return Generated(self._made, self._written_bytes, time.monotonic() - started_s)
+        seconds = time.monotonic() - started_s
+        return Generated(self._made, self._written_bytes, began_at, seconds)
 
     def _make_files(self, lane: Lane) -> None:
         """Make files until there is none left; runs on a lane."""

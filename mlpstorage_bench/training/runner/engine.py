@@ -16,6 +16,7 @@ from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.dataset.place import Contents, DatasetPlace
 from mlpstorage_bench.training.datasize import files_of, host_memory_bytes
 from mlpstorage_bench.training.formats.chosen import check_library
+from mlpstorage_bench.training.results.generated import Generated
 from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.training.results.rank_result import rank_result
 from mlpstorage_bench.training.results.rank_training import RankTraining
@@ -23,7 +24,7 @@ from mlpstorage_bench.training.results.samples import TrainingSamples
 from mlpstorage_bench.training.results.trial_result import TrainingResult, TrainingTrial
 from mlpstorage_bench.training.runner.calibration import calibrate
 from mlpstorage_bench.training.runner.context import TrainingContext
-from mlpstorage_bench.training.runner.datagen import Generated, generate
+from mlpstorage_bench.training.runner.datagen import generate
 from mlpstorage_bench.training.runner.torch_loader import data_loader
 from mlpstorage_bench.training.runner.torch_trial import run_with_torch
 from mlpstorage_bench.training.runner.trial import run_training

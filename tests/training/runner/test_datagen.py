@@ -9,7 +9,8 @@ import pytest
 
 from mlpstorage_bench.errors import CapacityError, StorageError
 from mlpstorage_bench.training.dataset.place import MANIFEST, PARTIAL
-from mlpstorage_bench.training.runner.datagen import Generated, generate
+from mlpstorage_bench.training.results.generated import Generated
+from mlpstorage_bench.training.runner.datagen import generate
 from mlpstorage_bench.training.runner.trial import run_training
 from mlpstorage_bench.trial.watch import Watch
 from tests.trainings import context, generated, training
