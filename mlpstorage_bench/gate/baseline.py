@@ -29,6 +29,7 @@ from mlpstorage_bench.gate.disturbances import (
     usual_conditions,
 )
 from mlpstorage_bench.gate.earlier_runs import earlier_runs
+from mlpstorage_bench.gate.evidence import MIN_RUNS
 from mlpstorage_bench.gate.series import (
     CaseSeries,
     RunSeries,
@@ -40,6 +41,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.cache_directories import replaced
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.measure.conditions import TrialConditions
+from mlpstorage_bench.units import counted
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ def find_baselines(
     history: History,
     *,
     across: bool = False,
+    ignores_disturbances: bool = False,
     metrics: Collection[str] = (),
 ) -> dict[str, Baseline]:
     """Return the baseline of each case of a run.
 
     `across` includes runs of other workloads and systems, matched by the name of the case.
+    `ignores_disturbances` includes runs and trials that were disturbed.
     `metrics` are those with a rule, which the run may have lost.
     InvalidInputError if the chosen run or file does not exist.
     """
@@ -82,7 +86,14 @@ def find_baselines(
     runs = earlier_runs(choice, candidate, history)
     reader = _Reader(history)
     return {
-        case: _EarlierRuns(candidate, case, choice, reader, across=across).baseline(runs, metrics)
+        case: _EarlierRuns(
+            candidate,
+            case,
+            choice,
+            reader,
+            across=across,
+            ignores_disturbances=ignores_disturbances,
+        ).baseline(runs, metrics)
         for case in candidate.cases
     }
 
@@ -126,12 +137,14 @@ class _EarlierRuns:
         reader: _Reader,
         *,
         across: bool,
+        ignores_disturbances: bool,
     ) -> None:
         self._candidate = candidate
         self._case = case
         self._choice = choice
         self._reader = reader
         self._across = across
+        self._ignores_disturbances = ignores_disturbances
 
     def baseline(self, runs: Sequence[PastRun], metrics: Collection[str]) -> Baseline:
         """Return the baseline among complete runs, oldest first; `metrics` are judged."""
@@ -145,13 +158,17 @@ class _EarlierRuns:
         accepts_candidate = self._choice.matches(self._candidate)
         if comparable or (not with_case and accepts_candidate):
             material = [
-                run for run, past in comparable if run.is_baseline and not past.is_disturbed
+                run
+                for run, past in comparable
+                if run.is_baseline and (self._ignores_disturbances or not past.is_disturbed)
             ]
             usual = usual_conditions(
                 self._conditions([run for run, _ in comparable]), self._conditions(material)
             )
+            newest = self._newest(material, usual)
+            self._remark_on_disturbed(sum(run.is_baseline for run, _ in comparable), len(newest))
             return Baseline(
-                self._newest(material, usual),
+                newest,
                 can_grow=self._choice.can_grow,
                 accepts_candidate=accepts_candidate,
                 usual=usual,
@@ -192,12 +209,28 @@ class _EarlierRuns:
             case = None if series is None else series.cases.get(self._case)
             if series is None or case is None:
                 continue
-            trials = tuple(trial for trial in case.trials if _is_undisturbed(trial, usual))
+            trials = tuple(trial for trial in case.trials if self._is_usable(trial, usual))
             if trials:
                 found.append(_with_case(series, self._case, replace(case, trials=trials)))
             if len(found) == self._choice.count:
                 break
         return tuple(reversed(found))
+
+    def _remark_on_disturbed(self, fit: int, used: int) -> None:
+        """Say why there are too few runs although others are fit to be a baseline, if so."""
+        if used < min(fit, MIN_RUNS):
+            left_out = counted(fit - used, "comparable run")
+            self._reader.history.remarks.append(
+                f"{self._case}: {left_out} cannot be a baseline, as something else used the "
+                "storage or the processors during all trials. --mlps-gate-disturbed=ignore takes "
+                "them all the same"
+            )
+
+    def _is_usable(self, trial: TrialSeries, usual: UsualConditions | None) -> bool:
+        conditions = trial.conditions
+        if self._ignores_disturbances or usual is None or conditions is None:
+            return True
+        return not interference_with(conditions, usual)
 
     def _disturbed_before(self, comparable: Sequence[tuple[PastRun, PastCase]]) -> int:
         """Return how many judged runs directly before the candidate were disturbed."""
@@ -231,11 +264,6 @@ class _EarlierRuns:
             f"no comparable run; the last run with this case, {nearest_run.run_id}, differs: "
             f"{format_differences(differences)}"
         )
-
-
-def _is_undisturbed(trial: TrialSeries, usual: UsualConditions | None) -> bool:
-    conditions = trial.conditions
-    return usual is None or conditions is None or not interference_with(conditions, usual)
 
 
 def _with_case(run: RunSeries, name: str, case: CaseSeries) -> RunSeries:

@@ -108,11 +108,20 @@ class GatePolicy:
             unused_rules=tuple(unused_rules(self._rules, run, others, result.verdicts)),
         )
 
+    @property
+    def _ignores_disturbances(self) -> bool:
+        return self.settings.disturbed == "ignore"
+
     def _judge_run(self, run: RunSeries, retries: Retries) -> GateResult:
         across = self.settings.across
         with History(self._results_dir) as history:
             baselines = find_baselines(
-                run, self._choice, history, across=across, metrics=self._rules.metrics
+                run,
+                self._choice,
+                history,
+                across=across,
+                ignores_disturbances=self._ignores_disturbances,
+                metrics=self._rules.metrics,
             )
             unreadable = [f"no baseline: {problem}" for problem in history.problems]
             remarks = (*history.remarks, *unreadable[:_MOST_UNREADABLE])
@@ -124,7 +133,7 @@ class GatePolicy:
             baselines,
             self._rules,
             retries=retries,
-            ignores_disturbances=self.settings.disturbed == "ignore",
+            ignores_disturbances=self._ignores_disturbances,
         )
         return GateResult(
             run_id=run.run_id,
@@ -144,7 +153,7 @@ class GatePolicy:
             candidate,
             baselines,
             self._rules,
-            ignores_disturbances=self.settings.disturbed == "ignore",
+            ignores_disturbances=self._ignores_disturbances,
         )
         return GateResult(
             run_id=run.run_id,

@@ -16,6 +16,7 @@ from tests.gate.sessions import (
     TEST,
     change_trials,
     gate,
+    metadata_files,
     newest,
     write_past_runs,
 )
@@ -118,6 +119,23 @@ def test_option_chooses_what_a_disturbed_run_means(
     change_trials(monkeypatch, speed=0.5, others=1.7)
     assert gate(pytester, f"--mlps-gate-disturbed={meaning}").ret == status
     assert verdicts(pytester)["read_gib_s"] == verdict
+
+
+def test_runs_that_were_disturbed_are_a_baseline_if_the_user_ignores_that(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect(pytester, monkeypatch)
+    for path in metadata_files(pytester)[:2]:
+        metadata = json.loads(path.read_text())
+        for trial in metadata["mlpstorage"]["cases"]["1"]["trials"]:
+            trial["conditions"]["denied_share"] = 0.1
+        path.write_text(json.dumps(metadata))
+    result = gate(pytester)
+    assert set(verdicts(pytester).values()) == {"collecting"}
+    result.stdout.fnmatch_lines(["*1: 2 comparable runs cannot be a baseline, as something else *"])
+    result = gate(pytester, "--mlps-gate-disturbed=ignore")
+    assert set(verdicts(pytester).values()) == {"passed"}
+    assert len(newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]) == 6
 
 
 def test_loss_that_the_disturbance_does_not_explain_regresses(
