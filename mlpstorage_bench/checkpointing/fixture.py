@@ -104,17 +104,17 @@ class Checkpointing:
         *,
         is_resumed: bool,
     ) -> None:
-        """Say which checkpoints are not there that should be; write those of a write phase."""
+        """Say which checkpoints are not there that should be, and write them unmeasured."""
         parameters, kind = runs.parameters, runs.kind
         lost, problem = self._engine.lost(parameters, kind, trials.finished, settings.planned)
         if not lost:
             return
         if kind == "read":
             settings.say(before_reads(lost, is_resumed=is_resumed))
-            return
-        settings.say(before_writes(lost, problem))
-        self._engine.write_again(parameters, lost)
-        trials.notes.append(rewritten(lost, problem))
+        else:
+            settings.say(before_writes(lost, problem))
+            trials.notes.append(rewritten(lost, problem))
+        self._engine.write_again(parameters, kind, lost)
 
     def _planned(self, kind: Kind) -> int:
         """Return the number of checkpoints, which options of the session may multiply."""

@@ -264,11 +264,13 @@ class Engine(TrialEngine):
         problems = self._ranks.bcast(self._ranks.gather(problem)) or []
         return sorted(lost), next(filter(None, problems), "")
 
-    def write_again(self, parameters: Parameters, slots: Sequence[int]) -> None:
-        """Write checkpoints that a write phase has lost, unmeasured."""
+    def write_again(self, parameters: Parameters, kind: Kind, slots: Sequence[int]) -> None:
+        """Write lost checkpoints unmeasured, before reads or the other writes."""
         for slot in slots:
-            self._left.withdraw(slot, self._last_write_at)
+            if parameters.phase == "write":
+                self._left.withdraw(slot, self._last_write_at)
             self._write_unmeasured(parameters, slot)
+            self.has_rewritten = self.has_rewritten or kind == "read"
 
     def _ensure_written(self, parameters: Parameters, slot: int) -> None:
         """Write a checkpoint that is to be read and that this session has not written."""

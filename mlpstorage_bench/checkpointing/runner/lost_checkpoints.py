@@ -37,7 +37,7 @@ def before_reads(lost: Collection[int], *, is_resumed: bool) -> str:
     )
     return (
         f"WARNING: checkpoints that are not there: {_numbers(lost)} ({reason}). Each is written "
-        "once more, unmeasured, before it is read"
+        "once more now, unmeasured, before the first read"
     )
 
 

@@ -123,7 +123,7 @@ def test_lost_checkpoints_are_stated_and_written_again(
         assert lost == [1]
         assert why.startswith("rank 0 on here: ")
         assert problem in why
-        opened.write_again(WRITE, lost)
+        opened.write_again(WRITE, "write", lost)
         assert opened.lost(WRITE, "write", 1, 2)[0] == []
         opened.run_trial(WRITE, "write", 2)
     assert listed(tmp_path) == ["1", "2"]
@@ -158,4 +158,11 @@ def test_a_run_that_goes_on_with_both_phases_begins_with_an_empty_directory(tmp_
     with engine(tmp_path, None, RESUMED) as opened:
         assert files(tmp_path) == {}
         assert opened.lost(parameters(), "write", 1, 2)[0] == []
-        assert opened.lost(parameters(), "read", 1, 2)[0] == [2]
+        lost, _ = opened.lost(parameters(), "read", 0, 2)
+        assert lost == [1, 2]
+        opened.write_again(parameters(), "read", lost)
+        reads = [opened.run_trial(parameters(), "read", trial).result for trial in (1, 2)]
+        assert opened.has_rewritten
+    assert [read.corrupt_reads for read in reads] == [0, 0]
+    assert [read.caches for read in reads] == ["dropped", ""]
+    assert not directory(tmp_path).exists()
