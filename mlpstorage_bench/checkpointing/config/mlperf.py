@@ -17,8 +17,6 @@ HANDOVER_S = 30.0
 """Most time from the end of the last write to the beginning of the first read, in seconds."""
 MEMORY_FACTOR = 3
 """Each host writes more than so many times its memory, or the page cache is dropped."""
-SMALLEST_MODEL = "llama3-8b"
-"""The only one that may be run as a subset."""
 
 _SETTABLE = frozenset({"model", "phase", "accelerator", "io_mode", "call_out", "drop_caches"})
 """Keys that CLOSED allows to set."""
