@@ -173,6 +173,5 @@ def _smallest_loss(comparison: Comparison) -> str:
 
 
 def too_few_trials(count: int) -> str:
-    """Return why so few trials are not compared, and what to set."""
-    needed = f"a decision needs at least {MIN_TRIALS}: raise --mlps-trials"
-    return f"only {counted(count, 'trial')}; {needed}"
+    """Return why so few trials are not compared."""
+    return f"only {counted(count, 'trial')}; a decision needs at least {MIN_TRIALS}"

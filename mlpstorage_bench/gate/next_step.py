@@ -28,6 +28,10 @@ _MORE_TRIALS = (
     f"use --mlps-trials={MIN_TRIALS} or more, or --mlps-gate-undecided=retry, which adds trials: "
     "a case with fewer is never compared"
 )
+_FIXED_TRIALS = (
+    "mode closed fixes the number of trials: compare runs of mode open, or set limits "
+    "(--mlps-gate-rule), which need no earlier run"
+)
 _END_DISTURBANCE = (
     "end what disturbs the runs. If it now belongs to the system, start a new baseline with a tag "
     "of its own (--mlps-tag=NAME --mlps-baseline=tag:NAME)"
@@ -44,17 +48,20 @@ def for_disturbed(*, is_repeated: bool) -> str:
     return _END_DISTURBANCE if is_repeated else _AFTER_DISTURBANCE
 
 
-def for_collecting(collecting: Sequence[MetricVerdict]) -> str:
-    """Return the step while baseline runs are collected."""
+def for_collecting(collecting: Sequence[MetricVerdict], *, is_fixed: bool = False) -> str:
+    """Return the step while baseline runs are collected.
+
+    `is_fixed` if nobody can change the number of trials, as below.
+    """
     if any(one.has_too_few_trials for one in collecting):
-        return _MORE_TRIALS
+        return _FIXED_TRIALS if is_fixed else _MORE_TRIALS
     missing = max(MIN_RUNS - len(one.baseline_runs) - one.is_added for one in collecting)
     if missing:
         return f"run it again: after {counted(missing, 'more run')}, every run is compared"
     return "run it again: the next run is the first that is compared"
 
 
-def for_undecided(undecided: Sequence[MetricVerdict]) -> str:
+def for_undecided(undecided: Sequence[MetricVerdict], *, is_fixed: bool = False) -> str:
     """Return the step that decides most: more baseline runs, more trials, or another rule."""
     lost = next((one for one in undecided if one.value is None), None)
     if lost is not None:
@@ -71,9 +78,10 @@ def for_undecided(undecided: Sequence[MetricVerdict]) -> str:
     if needed:
         trials, one = max(needed, key=lambda pair: pair[0])
         loss = percent(one.rule.smallest_effect or 0.0)
-        return f"use --mlps-trials={trials}: that many show a loss of {loss} % of {one.metric}"
+        more = f"use --mlps-trials={trials}: that many show a loss of {loss} % of {one.metric}"
+        return _FIXED_TRIALS if is_fixed else more
     if any(one.trials < MIN_TRIALS for one in undecided):
-        return _MORE_TRIALS
+        return _FIXED_TRIALS if is_fixed else _MORE_TRIALS
     judged = [(one.judgement, one.rule) for one in undecided]
     if all(j is not None and shows_smallest_effect(j, rule) for j, rule in judged):
         return "run it again: this run is between a loss and none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlpstorage_bench.gate import next_step
 from mlpstorage_bench.gate.decision import Verdict
@@ -71,6 +72,8 @@ class GateResult:
     """Remarks on the baseline, such as runs whose files cannot be read."""
     not_judged: tuple[NotJudged, ...] = ()
     """Rules that cases have no figure for, which is no fault."""
+    has_fixed_trials: bool = False
+    """Whether the rules of the run's mode fix the number of trials."""
     unused_rules: tuple[UnusedRule, ...] = ()
     """Rules of the user that no case has a figure for: mistakes, unless the session was partial."""
 
@@ -217,8 +220,8 @@ class GateResult:
         """Next step of the run's owner, for the most severe verdict; '' if there is none."""
         of_verdict: Mapping[Verdict, Callable[[list[MetricVerdict]], str]] = {
             Verdict.DISTURBED: self._step_for_disturbed,
-            Verdict.UNDECIDED: next_step.for_undecided,
-            Verdict.COLLECTING: next_step.for_collecting,
+            Verdict.UNDECIDED: partial(next_step.for_undecided, is_fixed=self.has_fixed_trials),
+            Verdict.COLLECTING: partial(next_step.for_collecting, is_fixed=self.has_fixed_trials),
         }
         if regressed := self.with_verdict(Verdict.REGRESSED):
             return next_step.for_regressed(regressed)

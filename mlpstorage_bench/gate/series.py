@@ -14,6 +14,7 @@ from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.leaves.definitions import UNLIKE_OURS
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.results.verification import CLOSED_MODE
 
 _MOST_DIFFERENCES = 8
 _ABSENT = "nothing"
@@ -69,6 +70,8 @@ class RunSeries:
     """Whether another program measured it, by definitions of its own."""
     notes: tuple[str, ...] = ()
     """Sentences about a run of the reference, for readers of its figures."""
+    has_fixed_trials: bool = False
+    """Whether the rules of its mode fix the number of trials."""
 
     def differences(self, other: RunSeries, case: str) -> list[str]:
         """Return the differences that make a case incomparable with that of another run."""
@@ -160,6 +163,7 @@ def series_from_metadata(metadata: RunMetadata) -> RunSeries:
         notes=tuple(note for note in own.notes if note not in UNLIKE_OURS)
         if metadata.is_of_reference
         else (),
+        has_fixed_trials=own.mode == CLOSED_MODE,
     )
 
 

@@ -105,6 +105,7 @@ class GatePolicy:
             look=look,
             looks=retries.looks,
             failure_rules=rules,
+            has_fixed_trials=run.has_fixed_trials,
             unused_rules=tuple(unused_rules(self._rules, run, others, result.verdicts)),
         )
 

@@ -145,6 +145,13 @@ class MlpsSession:
         named = [(one.facts.benchmark_type, one.facts.model) for one in runs]
         return files_of_runs(path, named)[runs.index(run)]
 
+    def title_of(self, run: Run) -> str:
+        """Return type and model of a run, and its number where several runs have the same."""
+        named = [f"{one.facts.benchmark_type}, {one.facts.model}" for one in self.runs]
+        place = self.runs.index(run)
+        own, count = named[place], named.count(named[place])
+        return own if count == 1 else f"{own}, run {named[: place + 1].count(own)} of {count}"
+
     def parts_of_test(self, fixtures: Collection[str]) -> list[TypeRun]:
         """Return the runs that a test with these fixtures belongs to: all, if it uses no type."""
         names = registry.types_of_fixtures(fixtures)

@@ -185,7 +185,7 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
 
 def _summarise_run(reporter: TerminalReporter, session: MlpsSession, run: Run) -> None:
     if len(session.runs) > 1:
-        _show(reporter, f"{run.facts.benchmark_type}, {run.facts.model}")
+        _show(reporter, session.title_of(run))
     _show_integrity(reporter, run)
     if any(case.planned_trials for case in run.log.cases):
         _show_results(reporter, session, run)
@@ -237,7 +237,7 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     gates = [(part, part.gate) for part in session.parts if part.gate is not None]
     shown = [(part, gate) for part, gate in gates if gate.result or gate.outcome.problems]
     for part, gate in shown:
-        of_type = f" of {part.name}, {part.model}" if len(session.parts) > 1 else ""
+        of_type = f" of {session.title_of(part.run)}" if len(session.parts) > 1 else ""
         reporter.section(f"mlpstorage gate{of_type}")
         _show_gate(reporter, gate)
 
@@ -264,7 +264,7 @@ def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
         return
     outcomes = [
         RunOutcome(
-            f"{part.name}, {part.model}",
+            session.title_of(part.run),
             gate.last_line,
             is_failure=gate.outcome.status != pytest.ExitCode.OK,
             has_warning=gate.result is not None and gate.result.has_warning,

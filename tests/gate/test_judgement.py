@@ -97,7 +97,7 @@ def test_fewer_than_five_baseline_runs_are_undecided_and_state_why(count: int) -
 def test_one_trial_is_undecided_and_states_why() -> None:
     result = judge(QUIET, [50.0], HIGHER_IS_BETTER)
     assert result.verdict is Verdict.UNDECIDED
-    assert result.reason == "only 1 trial; a decision needs at least 3: raise --mlps-trials"
+    assert result.reason == "only 1 trial; a decision needs at least 3"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from mlpstorage_bench.report.gate_report import gate_lines
 
 NOISY = (1.0, 3.0, 1.0, 3.0, 1.0, 3.0)
 """Nights between which no number of trials shows a loss of 10 %."""
-TOO_FEW = "only 2 trials; a decision needs at least 3: raise --mlps-trials"
+TOO_FEW = "only 2 trials; a decision needs at least 3"
 
 
 def run(run_id: str, values: Sequence[float]) -> RunSeries:
@@ -135,3 +135,9 @@ def test_too_few_trials_stay_news_where_they_fail_or_nothing_is_compared() -> No
     alone = judged([1.0, 1.0], NOISY)
     assert alone.headline == "gate passed with a warning: 1 undecided"
     assert alone.short_cases == ["write"]
+
+
+def test_next_step_of_a_closed_run_is_none_that_its_mode_refuses() -> None:
+    for result in (judged([1.0]), judged([1.0], NOISY)):
+        closed = replace(result, has_fixed_trials=True)
+        assert closed.next_step.startswith("mode closed fixes the number of trials: compare runs")

@@ -143,6 +143,8 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
     command = (sys.executable, "-m", "pytest", *CLOSED, f"--mlps-results-dir={results}", *files)
     result = pytester.run(*command, timeout=120)
     result.assert_outcomes(passed=1)
+    for number in range(1, 7):
+        result.stdout.fnmatch_lines([f"training, unet3d, run {number} of 6: gate passed*"])
     runs = metadata_in(results)
     assert [list(one["mlpstorage"]["cases"]) for one in runs] == CASES
     assert len({one["run_datetime"] for one in runs}) == 6
@@ -162,6 +164,8 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
         assert one["run_id"] in (pytester.path / f"report-{of_run}.md").read_text()
         judged = json.loads((pytester.path / f"gate-{of_run}.json").read_text())
         assert judged["run_id"] == one["run_id"]
+        if judged["verdict"] == "collecting":
+            assert judged["next_step"].startswith("mode closed fixes the number of trials")
         assert judged["verdict"] in ("collecting", "disturbed"), "other programs may go on"
         assert one["run_id"] in (pytester.path / f"out-{of_run}.json").read_text()
     assert not [*pytester.path.glob("*-training-unet3d-7.*")]
