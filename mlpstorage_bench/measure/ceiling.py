@@ -53,13 +53,18 @@ def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> 
 
 
 def limited_by(
-    ratio: float | None, lane_time: LaneTime | None, memory_share: float = 0.0
+    ratio: float | None,
+    lane_time: LaneTime | None,
+    memory_share: float = 0.0,
+    *,
+    can_be_load: bool = True,
 ) -> LimitedBy:
     """Return what limited a result: the ceiling, or what most of the lanes' time was spent on.
 
     Lanes wait for storage wherever it is slow: in a device, in a network, or in a limit above the
     devices that leaves them idle. A copy by a processor is work of the harness, as in memory. Waits
     for data that is in this host's memory, of which there is `memory_share`, are the host's, too.
+    Without `can_be_load`, waits for requests are left out: it is known that the load was more.
     """
     if ratio is None:
         return "not calibrated"
@@ -70,7 +75,8 @@ def limited_by(
     spent: dict[LimitedBy, float] = {
         "storage": lane_time.storage_s,
         "harness": lane_time.harness_s,
-        "load": lane_time.request_s,
     }
+    if can_be_load:
+        spent["load"] = lane_time.request_s
     limit = max(spent, key=lambda one: spent[one])
     return "harness" if limit == "storage" and memory_share > MEMORY_SHARE else limit

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 from mlpstorage_bench.measure.audit import Audit, worst
-from mlpstorage_bench.measure.ceiling import Ceiling, Rate, ceiling_ratio
+from mlpstorage_bench.measure.ceiling import Ceiling, LimitedBy, Rate, ceiling_ratio, limited_by
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.operation_statistics import Kind
@@ -144,6 +144,11 @@ class RankWindows(Generic[Rank_co]):
         if self.rates is None:
             return None
         return ceiling_ratio(self.rates, [rank.ceiling for rank in self.ranks])
+
+    @property
+    def limited_by(self) -> LimitedBy:
+        """Limit of the result, by what the lanes' time was spent on."""
+        return limited_by(self.ceiling_ratio, self.lane_time, self.memory_share)
 
     @property
     def ceilings(self) -> list[Ceiling]:

@@ -59,6 +59,8 @@ class RankTraining(RankWindow):
     """Mean size of a sample."""
     samples: int
     """Samples of the steps that ended."""
+    least_au: float = 0.0
+    """Utilization that the rules demand of the model, a share."""
     corrupt_reads: int = 0
     """Reads of samples, or of groups of them, that found other data than was written."""
     emptied_bytes: int = 0

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
 from mlpstorage_bench.metric.rules import RankRules
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
 from mlpstorage_bench.training.workload.minimum import EpochFigures, mib_per_s
 from mlpstorage_bench.trial.rank_windows import RankWindows, part
 from mlpstorage_bench.units import NS_PER_S
+
+_PERCENT = 100.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,32 @@ class TrainingRanks(RankWindows[RankTraining]):
         epochs = [epoch for rank in self.ranks for epoch in rank.epochs]
         whole = sum(epoch.ended_ns - epoch.first_step_ended_ns for epoch in epochs)
         return part(sum(spent_ns(epoch) for epoch in epochs), whole)
+
+    @property
+    def data_wait_share(self) -> float | None:
+        """Share of the steps' time in which accelerators waited for a batch."""
+        return self.share_of_steps(lambda one: one.data_wait_ns - one.first_wait_ns)
+
+    @property
+    def late_share(self) -> float | None:
+        """Share of the steps' time by which computations ended late."""
+        return self.share_of_steps(lambda one: one.late_ns)
+
+    @property
+    def limited_by(self) -> LimitedBy:
+        """Limit of the result: the load, where accelerators were as busy as is demanded.
+
+        Else it is what they waited for: lanes have waited for requests, too, as accelerators took
+        batches late, but more of these would not have been read sooner.
+        """
+        utilization, ratio = self.au_percentage, self.ceiling_ratio
+        if utilization is None or ratio is None:
+            return super().limited_by
+        if utilization >= _PERCENT * max(rank.least_au for rank in self.ranks):
+            return "load"
+        if (self.late_share or 0.0) > (self.data_wait_share or 0.0):
+            return "harness"
+        return limited_by(ratio, self.lane_time, self.memory_share, can_be_load=False)
 
     @property
     def epoch_s(self) -> float | None:

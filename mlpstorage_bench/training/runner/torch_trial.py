@@ -97,6 +97,7 @@ class _TorchTrial:
             computation_s=workload.computation_s,
             record_bytes=context.place.dataset.record_bytes,
             samples=workload.batch * sum(one.steps for one in self._epochs),
+            least_au=workload.training_model.least_au,
             corrupt_reads=len(self._corruptions),
         )
 

@@ -202,5 +202,6 @@ class _Trial:
             computation_s=workload.computation_s,
             record_bytes=self._context.place.dataset.record_bytes,
             samples=workload.batch * sum(one.steps for one in epochs),
+            least_au=workload.training_model.least_au,
             corrupt_reads=sum(one.corrupt_reads for one in self._readers),
         )

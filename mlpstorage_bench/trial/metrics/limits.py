@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import LARGEST, LIST, MEAN, SUM, of_largest
@@ -24,10 +23,6 @@ from mlpstorage_bench.units import (
 )
 
 _NEAREST = of_largest("ceiling_ratio")
-
-
-def _limited_by(trial: RankWindows[RankWindow]) -> LimitedBy:
-    return limited_by(trial.ceiling_ratio, trial.lane_time, trial.memory_share)
 
 
 def _lane_share(seconds: Callable[[LaneTime], float], meaning: str) -> Metric[float | None]:
@@ -85,11 +80,12 @@ class Limits(Measured):
         "Limit of the trial: storage, harness (this host), load (lanes waited for requests), "
         "unknown, or not calibrated.",
         TEXT,
-        RANKS.together("by ceiling_ratio and the lanes' time", _limited_by),
+        RANKS.together("by ceiling_ratio and the lanes' time", lambda trial: trial.limited_by),
         _NEAREST,
         formula="harness from 0.8 of the ceiling; else what most of the lanes' time was spent on: "
         "storage_wait_share, harness_time_share or request_wait_share; harness in place of storage "
-        "where most bytes never left this host's memory, or storage had nothing to do",
+        "where most bytes never left this host's memory, or storage had nothing to do. Of a "
+        "training: load from the least AU of its model on, and never below it",
         title="limited by",
         shown=Shown.HEADLINE,
         legend="limited by: what kept the result from being higher: the storage, this host "

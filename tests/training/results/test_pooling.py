@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
+from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
@@ -70,6 +72,40 @@ def test_a_case_has_the_mean_of_its_trials_and_their_spread(measured: RankTraini
     assert result.values["au_percentage_min"] == pytest.approx(80)
     assert result.meets_expectation
     assert result.values["read_p95_ms"] == samples.span("device").percentile_ms(95)
+
+
+def lanes(*, storage_s: float, harness_s: float, request_s: float) -> LaneTime:
+    total_s = storage_s + harness_s + request_s
+    return LaneTime(total_s, cpu_s=harness_s, queued_s=0, lock_s=0, request_s=request_s)
+
+
+IDLE = lanes(storage_s=1.5, harness_s=0.5, request_s=8)
+
+
+@pytest.mark.parametrize(
+    ("rest_s", "late_s", "spent", "expected"),
+    [
+        (0.42, 0.0, IDLE, "load"),
+        (0.42, 0.0, lanes(storage_s=9, harness_s=0.5, request_s=0.5), "load"),
+        (0.8, 0.0, IDLE, "storage"),
+        (0.8, 0.0, lanes(storage_s=0.5, harness_s=1.5, request_s=8), "harness"),
+        (0.8, 0.3, IDLE, "harness"),
+        (0.8, 0.0, None, "unknown"),
+    ],
+)
+def test_load_limits_accelerators_that_are_as_busy_as_is_demanded_and_no_others(
+    measured: RankTraining, rest_s: float, late_s: float, spent: LaneTime | None, expected: str
+) -> None:
+    one = replace(epoch(1, 0.5, rest_s), late_ns=round(late_s * NS_PER_S))
+    found = replace(
+        rank(measured, 0, one),
+        least_au=0.9,
+        lane_time=spent,
+        ceiling=Ceiling(operations_per_s=1e9, gib_s=1e9),
+        process_traffic=measured.submitted,
+        underlying_traffic=None,
+    )
+    assert pool_trial(1, [found]).limited_by == expected
 
 
 def test_low_utilization_is_noted_with_its_demand(measured: RankTraining) -> None:

@@ -70,7 +70,7 @@ class Accelerators(Measured):
         SHARE,
         RANKS.together(
             "sum of waits ÷ sum of times",
-            lambda trial: trial.share_of_steps(lambda one: one.data_wait_ns - one.first_wait_ns),
+            lambda trial: trial.data_wait_share,
         ),
         MEAN,
         title="waits for data",
@@ -81,9 +81,7 @@ class Accelerators(Measured):
         "Share of the steps' time, without the first steps, by which computations ended late: "
         "this host had no processor for the accelerators, which real ones do not need.",
         SHARE,
-        RANKS.together(
-            "sum ÷ sum of times", lambda trial: trial.share_of_steps(lambda one: one.late_ns)
-        ),
+        RANKS.together("sum ÷ sum of times", lambda trial: trial.late_share),
         MEAN,
         title="late computations",
         better="lower",
