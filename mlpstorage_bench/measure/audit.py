@@ -12,11 +12,18 @@ from mlpstorage_bench.measure.source import Source
 from mlpstorage_bench.units import size_text
 
 Verdict = Literal[
-    "ok", "bounded", "not measurable", "foreign traffic", "in memory", "served from page cache"
+    "ok",
+    "through page cache",
+    "bounded",
+    "not measurable",
+    "foreign traffic",
+    "in memory",
+    "served from page cache",
 ]
 
 SEVERITY: tuple[Verdict, ...] = (
     "ok",
+    "through page cache",
     "bounded",
     "not measurable",
     "foreign traffic",
@@ -182,6 +189,27 @@ def _shares(missing: Traffic, reported: Traffic) -> str:
         f"{missing.read_bytes / max(reported.read_bytes, 1):.1%} of reads and "
         f"{missing.write_bytes / max(reported.write_bytes, 1):.1%} of writes"
     )
+
+
+def is_measured(found: Audit) -> bool:
+    """Return whether a counter shows this traffic."""
+    return found.verdict != "not measurable"
+
+
+def through_page_cache(found: Audit, expected: int, reported: int) -> Audit:
+    """Return an audit of reads that were asked to go through the page cache: it may have data.
+
+    Of `reported` bytes of a host, it had the `expected` ones. What did not arrive further down,
+    beyond these, is in a cache that nobody asked for.
+    """
+    unasked = found.cached_bytes - expected
+    if found.verdict != "served from page cache" or unasked > TOLERANCE * reported:
+        return found
+    reason = (
+        f"the page cache had {expected / max(reported, 1):.1%} of the bytes, as "
+        "io_mode=buffered allows, and the storage the rest"
+    )
+    return Audit(None, "through page cache", reason, found.cached_bytes)
 
 
 def worst(audits: Sequence[Audit]) -> Audit:

@@ -32,11 +32,13 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
     if utilization is None or model is None:
         return
     cached = number_of(metrics.get("page_cache_share")) or 0.0
-    if cached > _CACHED and case.parameters.get("io_mode") == "buffered":
+    demanded = _PERCENT * model.least_au
+    least_named = _NOTEWORTHY_CACHED if utilization >= demanded else _CACHED
+    if cached > least_named and case.parameters.get("io_mode") == "buffered":
         yield (
             f"Training {name} read through the page cache, as io_mode=buffered asks: that had "
             f"{cached:.0%} of the bytes, and the storage the rest. Accelerators were busy "
-            f"{utilization:.1f} % of the time."
+            f"{utilization:.1f} % of the time ({demanded:g} % are demanded)."
         )
         return
     if cached > _CACHED:
@@ -45,7 +47,6 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
             "had most of the bytes."
         )
         return
-    demanded = _PERCENT * model.least_au
     late, waited = (number_of(metrics.get(f"{one}_share")) or 0.0 for one in ("late", "data_wait"))
     load = LoadShare.of(case.parameters, model)
     with_load = f" with {load}" if load.settings else ""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from mlpstorage_bench.measure.audit import Audit, is_measured, through_page_cache
 from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
 from mlpstorage_bench.metric.rules import RankRules
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
 from mlpstorage_bench.training.workload.minimum import EpochFigures, mib_per_s
+from mlpstorage_bench.trial.host_traffic import HostTraffic
 from mlpstorage_bench.trial.rank_windows import RankWindows, part
 from mlpstorage_bench.units import NS_PER_S
 
@@ -92,6 +94,19 @@ class TrainingRanks(RankWindows[RankTraining]):
         if (self.late_share or 0.0) > (self.data_wait_share or 0.0):
             return "harness"
         return limited_by(ratio, self.lane_time, self.memory_share, can_be_load=False)
+
+    def judged(self, host: HostTraffic, audits: list[Audit]) -> list[Audit]:
+        """Return audits of a host, where the page cache may have data if reads go through it."""
+        if any(rank.io_mode != "buffered" for rank in host.ranks):
+            return audits
+        of_processes = [one for one in (rank.audit for rank in host.ranks) if is_measured(one)]
+        of_client = host.mount_audit or (None if of_processes else host.audit)
+        expected = max(
+            sum(one.cached_bytes for one in of_processes),
+            0 if of_client is None else of_client.cached_bytes,
+        )
+        reported = sum(rank.completed.total for rank in host.ranks)
+        return [through_page_cache(one, expected, reported) for one in audits]
 
     @property
     def epoch_s(self) -> float | None:

@@ -20,7 +20,8 @@ class Audits(Measured):
     audit_verdict = Metric(
         "Reported bytes against the kernel's count for each rank's process, or its host where a "
         "process has none, and against devices at the bottom or a network filesystem's counters: "
-        "ok, bounded, not measurable, foreign traffic, in memory, or served from page cache.",
+        "ok, through page cache (as a training may ask for), bounded, not measurable, foreign "
+        "traffic, in memory, or served from page cache.",
         TEXT,
         RANKS.together(_WORST_RANK, lambda trial: trial.audits.worst.verdict),
         _WORST,
@@ -33,8 +34,8 @@ class Audits(Measured):
         explained_by="audit_reason",
     )
     audit_ratio = Metric(
-        "Reported bytes ÷ the kernel's, reads and writes together; none when bounded or not "
-        "measurable.",
+        "Reported bytes ÷ the kernel's, reads and writes together; none when through page cache, "
+        "bounded or not measurable.",
         RATIO,
         RANKS.together(_WORST_RANK, lambda trial: trial.audits.ratio),
         _WORST,
@@ -66,7 +67,7 @@ class Audits(Measured):
     )
     host_audit_ratio = Metric(
         "Reported bytes of a host ÷ what its block devices or network filesystem moved; none when "
-        "bounded or not measurable.",
+        "through page cache, bounded or not measurable.",
         RATIO,
         RANKS.together(_WORST_HOST, lambda trial: trial.host_audits.ratio),
         _WORST_OF_HOSTS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.metric.values import Values
 from mlpstorage_bench.training.results.conclusions import conclusions
@@ -34,12 +36,19 @@ def test_figures_of_a_cache_are_not_the_storage_s() -> None:
     assert one.startswith("Do not take the figures of training train for those of the storage")
 
 
-def test_share_of_a_cache_is_named_where_it_was_wanted() -> None:
-    (one,) = said({**BUSY, "page_cache_share": 0.8}, io_mode="buffered")
+@pytest.mark.parametrize(("share", "shown"), [(0.8, "80%"), (0.05, "5%")])
+def test_share_of_a_cache_is_named_where_it_was_wanted(share: float, shown: str) -> None:
+    (one,) = said({**BUSY, "page_cache_share": share}, io_mode="buffered", scale=0.01)
     assert one == (
-        "Training train read through the page cache, as io_mode=buffered asks: that had 80% of the "
-        "bytes, and the storage the rest. Accelerators were busy 98.2 % of the time."
+        f"Training train read through the page cache, as io_mode=buffered asks: that had {shown} "
+        "of the bytes, and the storage the rest. Accelerators were busy 98.2 % of the time (90 % "
+        "are demanded)."
     )
+
+
+def test_waits_are_the_storage_s_where_a_cache_that_was_wanted_had_few_bytes() -> None:
+    (one,) = said({**WAITED, "page_cache_share": 0.3}, io_mode="buffered")
+    assert "waited for the storage" in one
 
 
 def test_waiting_accelerators_name_what_they_waited_for() -> None:

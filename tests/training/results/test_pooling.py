@@ -9,8 +9,11 @@ import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.measure.counters import Traffic
+from mlpstorage_bench.measure.device import BlockDevice, Underlying, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
+from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
@@ -106,6 +109,47 @@ def test_load_limits_accelerators_that_are_as_busy_as_is_demanded_and_no_others(
         underlying_traffic=None,
     )
     assert pool_trial(1, [found]).limited_by == expected
+
+
+@pytest.mark.parametrize(
+    ("io_mode", "counted_share", "verdict", "reason"),
+    [
+        ("buffered", 0.25, "through page cache", "the page cache had 75.0% of the bytes, as io_m"),
+        ("buffered", 1.0, "ok", ""),
+        ("direct", 0.25, "served from page cache", "75.0% of reads and 0.0% of writes never rea"),
+    ],
+)
+def test_audit_of_a_training_says_what_the_page_cache_had_where_it_may(
+    measured: RankTraining, io_mode: IoMode, counted_share: float, verdict: str, reason: str
+) -> None:
+    read = measured.submitted.read_bytes
+    found = replace(
+        measured,
+        io_mode=io_mode,
+        process_traffic=Traffic(round(read * counted_share), 0),
+        device_traffic=None,
+        underlying_traffic=None,
+        mount_traffic=None,
+    )
+    result = pool_trial(1, [found])
+    assert result.audit_verdict == verdict
+    assert str(result.audit_reason).startswith(reason)
+    assert result.page_cache_share == pytest.approx(1 - counted_share, abs=1e-6)
+
+
+def test_cache_below_the_filesystem_is_not_one_that_buffered_reads_ask_for(
+    measured: RankTraining,
+) -> None:
+    read = measured.submitted.read_bytes
+    bottom = UnderlyingTraffic(Underlying((BlockDevice("254:0", "vdz"),)), Traffic(read // 4, 0))
+    found = replace(
+        measured,
+        io_mode="buffered",
+        process_traffic=Traffic(read // 2, 0),
+        underlying_traffic=bottom,
+        mount_traffic=None,
+    )
+    assert pool_trial(1, [found]).audit_verdict == "served from page cache"
 
 
 def test_low_utilization_is_noted_with_its_demand(measured: RankTraining) -> None:
