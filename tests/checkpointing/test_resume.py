@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,10 @@ TESTS = """
         checkpointing.run(checkpointing_kind)
 """
 RUNNER = "mlpstorage_bench.checkpointing.runner"
-POINTS = {
+POINTS: Mapping[str, tuple[str, str, int] | tuple[str, str, int, str]] = {
     "while it is written": ("mlpstorage_bench.storage.entry_files", "EntryFile.make_durable", 2),
     "before it is listed": (f"{RUNNER}.left_checkpoints", "LeftCheckpoints.list_written", 2),
+    "while it is listed": ("pathlib", "Path.replace", 2, MANIFEST),
     "before its trial is kept": ("mlpstorage_bench.results.kept_trials", "KeptTrials.keep", 2),
     "after the last one": ("mlpstorage_bench.session.run", "Run.finish", 1),
 }
@@ -81,6 +83,7 @@ def test_a_killed_write_phase_goes_on_with_its_checkpoints(
     result = resume(project)
     result.stdout.no_fnmatch_line("*WARNING*")
     assert inode_of_the_first(project) == before
+    assert {path.name for path in directory(project).iterdir()} == {".claim", "01", "02", MANIFEST}
     assert listed(project) == ["1", "2"]
     own = metadata_of(project)["mlpstorage"]
     assert [trial["trial"] for trial in own["cases"]["write"]["trials"]] == [1, 2]
