@@ -31,7 +31,8 @@ class StorageModes:
     """Modes, alignment, queues and free space of a rank's directory.
 
     `asked` are the modes that cases ask for, None for the best one; it is empty if no case uses
-    storage. `flushes` are the calls with which they make files durable.
+    storage. `flushes` are the calls with which they make files durable. With `keeps_pages`, cases
+    leave buffered files in the page cache.
     """
 
     def __init__(
@@ -40,11 +41,14 @@ class StorageModes:
         directory: Path,
         asked: AbstractSet[IoMode | None],
         flushes: AbstractSet[FlushCall] = frozenset(),
+        *,
+        keeps_pages: bool = False,
     ) -> None:
         self._site = site
         self._directory = directory
         self._asked = asked
         self._flushes = flushes
+        self._keeps_pages = keeps_pages
         self._direct_io = DirectIo(None)
         """Direct I/O of the filesystem; known after the probe."""
         self._uncached_refusal = ""
@@ -175,9 +179,14 @@ class StorageModes:
     def _notes_on_direct_io(self) -> Iterator[str]:
         alignment_bytes = self._direct_io.alignment_bytes
         if alignment_bytes is None:
+            use = (
+                "as those of other programs do"
+                if self._keeps_pages
+                else "which is flushed and dropped around each entry"
+            )
             yield (
                 f"no direct I/O in {self._site.cache_dir} ({self._direct_io.reason}): files go "
-                "through the page cache, which is flushed and dropped around each entry"
+                f"through the page cache, {use}"
             )
         elif alignment_bytes > SECTOR_BYTES:
             yield (

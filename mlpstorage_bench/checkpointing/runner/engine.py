@@ -76,6 +76,7 @@ class Engine(TrialEngine):
             directory.path,
             {parameters.io_mode},
             {parameters.durability} if parameters.durability != "none" else set(),
+            keeps_pages=True,
         )
         self._payload = Payload(seed, origin=f"rank {ranks.rank}, {time.time_ns()}")
         self._files: ShareFiles

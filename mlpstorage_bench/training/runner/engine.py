@@ -55,7 +55,9 @@ class TrainingEngine(TrialEngine):
         self._seed = seed
         """The plan's."""
         asked = {one.asked_mode for one in workloads.values()}
-        self._storage = StorageModes(site, self._directory.path, asked, {"fdatasync"})
+        self._storage = StorageModes(
+            site, self._directory.path, asked, {"fdatasync"}, keeps_pages=True
+        )
         self._ceilings: dict[str, Ceiling | None] = {}
         """Ceilings by training, as JSON."""
 
