@@ -56,6 +56,7 @@ def test_benchmarks_run_in_an_empty_directory(python: Path, tmp_path: Path) -> N
     assert sorted(runs) == ["checkpointing", "kv_cache", "training"]
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_benchmarks_run_on_two_ranks(
     python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -60,6 +60,7 @@ def results_of_ranks(pytester: pytest.Pytester, trial: int) -> list[dict[str, An
     return [json.loads(path.read_text())["mlpstorage"] for path in found]
 
 
+@pytest.mark.long
 def test_the_next_checkpoint_begins_an_interval_after_the_copy_of_the_one_before(
     pytester: pytest.Pytester,
 ) -> None:
@@ -99,6 +100,7 @@ def test_training_waits_for_writing_that_ends_later_and_there_is_no_pause(
     result.stdout.no_fnmatch_line("*pause of * before trial 2 of *")
 
 
+@pytest.mark.long
 def test_a_pause_that_was_interrupted_is_full_in_the_run_s_continuation(
     pytester: pytest.Pytester,
 ) -> None:
@@ -135,6 +137,7 @@ StepLog.pause = interrupted_once
     assert found[2]["seconds"] >= 1
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ranks_wait_as_long_although_one_has_written_earlier(pytester: pytest.Pytester) -> None:
     project(pytester, flush_s=0.5, rank=1)

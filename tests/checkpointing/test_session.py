@@ -69,6 +69,7 @@ def test_the_metadata_has_the_reference_s_parameters(pytester: pytest.Pytester) 
     assert metrics["read"]["corrupt_reads"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_writes_run_before_reads_in_any_order_of_collection(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
@@ -186,6 +187,7 @@ def test_a_test_changes_what_files_do_not_depend_on(pytester: pytest.Pytester) -
     pytester.runpytest(*TINY, "--mlps-set=io_mode=direct").assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_a_test_sets_the_time_between_its_checkpoints(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
@@ -206,6 +208,7 @@ def test_closed_refuses_other_profiles_and_parameters(pytester: pytest.Pytester)
     result.stderr.fnmatch_lines(["*10 writes, 10 reads, fsync*"])
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_a_session_of_two_types_leaves_a_run_of_each(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS + "\n    def test_cache(kvcache): kvcache.run(1)\n")

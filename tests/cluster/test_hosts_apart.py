@@ -40,7 +40,7 @@ def test_rank_exit_is_reported_with_shared_temporary_directory(
     session.check_that_nothing_is_left()
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.hosts_matrix)])
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )

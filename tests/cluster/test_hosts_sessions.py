@@ -289,6 +289,7 @@ def _answers(cluster: NamespaceCluster, client: Path, host: str) -> bool:
     return cluster.run("h3", str(client), host, "true").returncode == 0
 
 
+@pytest.mark.hosts_matrix
 @pytest.mark.parametrize(
     "mpi_name",
     [

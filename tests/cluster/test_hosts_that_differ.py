@@ -98,6 +98,7 @@ def test_differences_list_the_hosts_of_each_value(cluster: NamespaceCluster, fol
     assert all(abs(host["clock_offset_s"]) < 0.5 for host in info["hosts"])
 
 
+@pytest.mark.hosts_matrix
 def test_different_package_version_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path
 ) -> None:

@@ -39,7 +39,9 @@ def test_killed_open_mpi_daemon_on_another_host_ends_the_run(
     session.check_that_nothing_is_left()
 
 
-@pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("mpich", marks=pytest.mark.hosts_matrix), "open mpi 5"]
+)
 def test_unreachable_host_is_an_error(name: str, cluster: NamespaceCluster, shared: Path) -> None:
     with cluster.cut_off("h2"):
         began_s = time.monotonic()

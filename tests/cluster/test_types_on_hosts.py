@@ -13,11 +13,12 @@ from tests.cluster.sessions_on_hosts import environment, launching
 from tests.mpis import MPIS
 from tests.types.project import Project
 from tests.types.smallest import smallest
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", first_of(*registry.names()))
 def test_ranks_of_two_hosts_have_one_run_with_results_of_both(
     cluster: NamespaceCluster, shared: Path, name: str
 ) -> None:

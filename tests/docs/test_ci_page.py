@@ -11,6 +11,7 @@ import yaml
 
 from mlpstorage_bench.session.file_arguments import file_of_run
 from tests.docs.ci_page import commands, gate_arguments, github_steps, uploads, workflows
+from tests.variants import first_of
 
 PROJECT = Path(__file__).parents[2]
 SMALL = [
@@ -51,7 +52,7 @@ def test_comments_use_the_action_and_the_job_of_this_project() -> None:
     assert "--mlps-report=report.md" in job["script"][-1]
 
 
-@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("ci", first_of("github", "gitlab"))
 def test_commands_pass_and_write_their_artifacts(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str
 ) -> None:

@@ -142,6 +142,7 @@ def test_resumed_run_keeps_its_finished_trials(project: pytest.Pytester) -> None
     assert min(of_trials) <= pooled <= max(of_trials), "samples of both trials"
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ranks_share_one_window(project: pytest.Pytester, run_ranks: RunRanks) -> None:
     assert run_ranks(2, *OPTIONS).ret == 0

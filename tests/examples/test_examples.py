@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import mpirun
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PYTHON_FILES = sorted(EXAMPLES.glob("test_*.py"))
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", first_of(*PYTHON_FILES), ids=lambda path: path.stem)
 def test_example_passes_in_one_process(folder: Path, path: Path) -> None:
     output = run(sys.executable, "-m", "pytest", f"examples/{path.name}", *TINY, folder=folder)
     assert " passed" in output
@@ -56,6 +57,7 @@ def test_example_with_ranks_passes_on_two(folder: Path) -> None:
     assert "1 passed" in run(*command, folder=folder)
 
 
+@pytest.mark.long
 def test_example_of_a_gate_leaves_verdicts(folder: Path) -> None:
     output = run("sh", "examples/gate.sh", *TINY, folder=folder)
     assert "2 passed" in output

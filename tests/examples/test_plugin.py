@@ -60,6 +60,7 @@ def test_example_plugin_uses_each_hook(
     assert lines == [{"run": own["run_id"], "model": "llama3.1-8b", "passed": True}]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_hooks_that_fail_are_named_and_lose_no_run(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(FAILING)

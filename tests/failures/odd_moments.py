@@ -32,7 +32,6 @@ ODD_MOMENTS = (
         options=("--foo",),
         run_status=NO_RUN,
         under="either",
-        always=frozenset({("open mpi 5", 1)}),
     ),
     Scenario(
         "configure and unconfigure",
@@ -199,7 +198,6 @@ ODD_MOMENTS = (
         """,
         run_status="failed",
         under="either",
-        always=frozenset({("mpich", 0)}),
     ),
     Scenario(
         "text that is not UTF-8",

@@ -219,6 +219,7 @@ def test_disturbed_trial_of_a_run_that_passed_is_in_no_baseline(
     assert read["baseline_spread"] < 0.01, "its disturbed trial is left out"
 
 
+@pytest.mark.long
 def test_run_without_the_gate_that_was_disturbed_is_no_baseline(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_rerun_has_arguments_settings_and_directory_of_the_run(
     assert not list(pytester.path.rglob("broken"))
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_rerun_of_a_run_under_mpirun_starts_the_same_mpirun(
     project: Path,

@@ -115,6 +115,7 @@ def check_facts(mpi: Mpi, folder: Path, text: Sequence[str] | None) -> None:
         assert facts["probe"] == "a,b c=ü"
 
 
+@pytest.mark.long
 def test_launched_ranks_receive_arguments_and_environment_unchanged(
     mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def test_ranks_started_by_hand_form_one_session(
     check_facts(mpi, place, NASTY[:1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("body", "arguments", "status"),
     [

@@ -13,6 +13,7 @@ import pytest
 
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 pytestmark = pytest.mark.launches_mpi
 TWO_RANKS = [
@@ -86,6 +87,7 @@ def test_output_of_ranks_is_shown_as_before_and_kept_in_the_run(
     assert result.stderr.str().count("api_key=hunter2") == 2
 
 
+@pytest.mark.long
 def test_custom_exit_status_is_returned(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_something(): import pytest; pytest.exit('enough', returncode=9)")
     assert pytester.runpytest_subprocess(*TWO_RANKS).ret == 9
@@ -98,7 +100,9 @@ def test_invalid_input_is_reported_before_launch(pytester: pytest.Pytester) -> N
     assert result.stderr.str().count("Did you mean 'quick'?") == 1
 
 
-@pytest.mark.parametrize("option", ["--help", "--version", "--markers", "--fixtures", "--co"])
+@pytest.mark.parametrize(
+    "option", first_of("--help", "--version", "--markers", "--fixtures", "--co")
+)
 def test_printing_options_start_no_ranks(pytester: pytest.Pytester, option: str) -> None:
     pytester.makepyfile("def test_something(): pass")
     result = pytester.runpytest_subprocess(*TWO_RANKS, option)

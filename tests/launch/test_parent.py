@@ -34,6 +34,7 @@ from mlpstorage_bench.launch.status_channel import (
     this_host,
 )
 from tests.failures.scenario import LIMIT_S
+from tests.variants import first_of
 
 pytestmark = pytest.mark.starts_process
 
@@ -208,6 +209,7 @@ def test_running_session_without_limits_is_not_ended(tmp_path: Path) -> None:
     assert run(plan(script(tmp_path, text)), LIMITS) == LaunchExit(0)
 
 
+@pytest.mark.long
 def test_changed_system_clock_ends_no_running_session(tmp_path: Path) -> None:
     """File times may be in the past: only a change counts."""
     text = f"""
@@ -379,7 +381,7 @@ os.write(2, os.environ[{LAUNCH_ID_VARIABLE!r}].encode() + b" completed 0\\n")
 
 
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize(("body", "status"), [("pass", 0), ("assert False", 1)])
+@pytest.mark.parametrize(("body", "status"), first_of(("assert False", 1), ("pass", 0)))
 def test_rank_0_on_another_host_reports_status_without_visible_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

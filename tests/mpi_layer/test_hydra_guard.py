@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.mpis import Mpi, mpich
+from tests.variants import first_of
 
 pytestmark = pytest.mark.launches_mpi
 
@@ -65,7 +66,7 @@ def runs_in(process: psutil.Process, groups: set[int]) -> bool:
         return False
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", first_of(1, 0))
 @pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_rank_that_exits_in_a_test_fails_the_session_by_name(
     by_hand: Mpi, tmp_path: Path, rank: int, how: str

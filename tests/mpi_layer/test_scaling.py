@@ -34,6 +34,7 @@ def test_total_users_are_divided_over_ranks(pytester: pytest.Pytester, run_ranks
     assert metadata["mlpstorage"]["parameters"]["options"]["1"]["users_total"] == 5
 
 
+@pytest.mark.long
 def test_fewer_users_than_ranks_is_a_usage_error(pytester: pytest.Pytester, run_ranks: Any) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = run_ranks(2, *SMALL, "--mlps-set=users_total=1")

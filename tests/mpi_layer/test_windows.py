@@ -67,6 +67,7 @@ def test_slow_rank_is_a_straggler_in_results_and_notes(
     run_ranks(3, *SMALL).assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failing", first_of(1, 0))
 def test_trials_before_a_rank_failed_are_kept(
     pytester: pytest.Pytester, run_ranks: Any, failing: int

@@ -30,6 +30,7 @@ def outcomes(metadata: dict[str, Any]) -> dict[str, str]:
     return {test["test"].rpartition("::")[2]: test["outcome"] for test in tests}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_timeout_in_a_trial_fails_its_test_alone(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -207,6 +208,7 @@ def test_ranks_have_their_own_directories_in_basetemp(
         result.assert_outcomes(passed=2)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_plugins_that_are_loaded_by_their_modules_measure(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -238,6 +240,7 @@ def test_ranks_run_tests_in_one_random_order_with_one_seed(
     result.stdout.fnmatch_lines(["ranks collected the tests in different orders*"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_profiled_trial_is_not_in_the_results(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(

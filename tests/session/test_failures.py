@@ -69,6 +69,7 @@ def test_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pyte
     assert not (pytester.path / "cache").exists()
 
 
+@pytest.mark.long
 def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pytester) -> None:
     # A page may be changed, and written back, before its chunk is: then it is zeros from 4096 on.
     pytester.makepyfile(
@@ -110,6 +111,7 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
     assert kept["histograms"]["operations"]
 
 
+@pytest.mark.long
 def test_full_disk_during_a_run_fails_it_with_rank_host_and_file(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
@@ -166,6 +168,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -168,11 +168,10 @@ def test_rank_of_a_foreign_project_that_ends_early_delays_no_other(
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize(
     "given",
-    [
-        "def test_it(mpi_comm): pass",
-        "@pytest.mark.mlps_scenario\ndef test_it(): pass",
-    ],
-    ids=["fixture", "marker"],
+    first_of(
+        pytest.param("def test_it(mpi_comm): pass", id="fixture"),
+        pytest.param("@pytest.mark.mlps_scenario\ndef test_it(): pass", id="marker"),
+    ),
 )
 def test_ranks_join_after_collection_for_a_test_that_uses_the_plugin(
     pytester: pytest.Pytester, run_ranks: RunRanks, given: str

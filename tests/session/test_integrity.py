@@ -193,6 +193,7 @@ def test_honest_run_has_facts_and_no_table(pytester: pytest.Pytester) -> None:
     assert not list(pytester.path.rglob("*page-cache-probe*"))
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.slow
 def test_each_rank_s_process_is_looked_at_and_each_host_is_probed_once(tmp_path: Path) -> None:

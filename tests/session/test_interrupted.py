@@ -54,6 +54,7 @@ def test_signal_while_the_supervisor_holds_a_lock_ends_the_window(
     assert not (pytester.path / "cache").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("leaves", "status"),
     [("raise KeyboardInterrupt", pytest.ExitCode.INTERRUPTED), ("assert False", 1)],

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.variants import first_of
+
 pytestmark = pytest.mark.starts_process
 
 PROJECT = Path(__file__).parents[2]
@@ -106,7 +108,10 @@ def ended() -> Iterator[list[LongRun]]:
             run.process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "number",
+    first_of(pytest.param(signal.SIGINT, id="ctrl-c"), pytest.param(signal.SIGTERM, id="sigterm")),
+)
 def test_interrupted_local_run_keeps_its_status_and_no_cache_files(
     start: Callable[[list[str]], LongRun], number: signal.Signals
 ) -> None:
@@ -154,6 +159,7 @@ def test_repeated_ctrl_c_ends_the_run_like_one(
     wait_until(lambda: not any(run.cache.glob("rank_*")))
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ctrl_c_at_mpirun_leaves_no_cache_files(start: Callable[[list[str]], LongRun]) -> None:
     run = start([*MPIRUN, *PYTEST])

@@ -211,6 +211,7 @@ def test_trace_out_that_is_trace_in_is_refused_on_all_ranks(
     assert recorded.read_text() == before
 
 
+@pytest.mark.long
 def test_verdicts_on_an_earlier_run_are_not_written_to_its_metadata(
     pytester: pytest.Pytester, here: Path
 ) -> None:
@@ -226,7 +227,7 @@ def test_verdicts_on_an_earlier_run_are_not_written_to_its_metadata(
     assert path.read_text() == before
 
 
-@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize("layout", first_of("entry", "block", "slab"))
 def test_keys_of_a_trace_name_no_file_outside_the_cache_directory(
     pytester: pytest.Pytester, here: Path, layout: str
 ) -> None:

@@ -83,6 +83,7 @@ def test_option_of_another_plugin_keeps_its_meaning(old: pytest.Pytester) -> Non
     run_pytest(old, *given).assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prefix", first_of("--", "--mlps-"))
 def test_hosts_and_ranks_are_planned_with_both_option_names(
     old: pytest.Pytester, prefix: str

@@ -58,6 +58,7 @@ def test_interrupt_during_a_pause_ends_the_run_as_interrupted(
     assert not run.cache.exists()
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ctrl_c_during_a_pause_of_ranks_ends_all_in_order(
     start: Callable[[list[str]], LongRun],
@@ -71,6 +72,7 @@ def test_ctrl_c_during_a_pause_of_ranks_ends_all_in_order(
     wait_until(lambda: not any(run.cache.glob("rank_*")))
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("rank", first_of(1, 0))
 def test_rank_that_dies_during_a_pause_ends_the_run(

@@ -32,7 +32,7 @@ def test_lines_say_where_the_run_is(pytester: pytest.Pytester) -> None:
     assert "\x1b" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("silent", ["--mlps-progress=off", "-q"])
+@pytest.mark.parametrize("silent", first_of("--mlps-progress=off", "-q"))
 def test_progress_can_be_silenced(pytester: pytest.Pytester, silent: str) -> None:
     pytester.makepyfile(A_RUN)
     result = pytester.runpytest(*TINY, OFTEN, silent, "--mlps-cache-dir=cache")

@@ -20,6 +20,7 @@ JOINED = ("-o", "mlps_mpi=on")
 """Arguments that make the ranks join for tests that do not use the plugin."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leave", first_of("skip", "xfail"))
 def test_skip_on_one_rank_with_others_in_a_raw_mpi_barrier_aborts_all(
     pytester: pytest.Pytester, run_ranks: RunRanks, leave: str
@@ -86,6 +87,7 @@ def test_collection_error_on_one_rank_is_a_usage_error_that_shows_it(
     result.stderr.fnmatch_lines(["rank 1 on *:", "*libfancy is missing on this host*"])
 
 
+@pytest.mark.long
 def test_collection_error_on_all_ranks_is_reported_once(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
@@ -98,8 +100,10 @@ def test_collection_error_on_all_ranks_is_reported_once(
 
 @pytest.mark.parametrize(
     ("leave", "status"),
-    [("raise KeyboardInterrupt", 2), ("pytest.exit('enough', returncode=3)", 3)],
-    ids=["interrupt", "exit"],
+    first_of(
+        pytest.param("raise KeyboardInterrupt", 2, id="interrupt"),
+        pytest.param("pytest.exit('enough', returncode=3)", 3, id="exit"),
+    ),
 )
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.failure_matrix), 1])
 def test_rank_that_exits_ends_the_session_on_all_with_its_status(
@@ -151,6 +155,7 @@ def test_usage_error_is_printed_once(pytester: pytest.Pytester, run_ranks: RunRa
     assert text.count("ERROR: --mlps-hosts: got 'elsewhere1,elsewhere2'; accepted: the hosts") == 1
 
 
+@pytest.mark.long
 def test_more_ranks_than_the_given_number_are_a_usage_error(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
@@ -160,6 +165,7 @@ def test_more_ranks_than_the_given_number_are_a_usage_error(
     result.stderr.fnmatch_lines(["ERROR: --mlps-num-processes: got 4; accepted: 2*"])
 
 
+@pytest.mark.long
 def test_local_run_under_a_launcher_is_a_usage_error(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:

@@ -68,6 +68,7 @@ def test_each_type_has_a_run_of_the_session_and_files_of_its_own(project: pytest
     assert runs_in(project, "again").keys() == own.keys()
 
 
+@pytest.mark.long
 def test_fixture_of_one_run_is_that_of_the_test(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_both=KV_TEST
@@ -126,6 +127,7 @@ def test_type_whose_test_fails_leaves_the_other_passed(project: pytest.Pytester)
     assert statuses_in(project) == {"kv_cache": ("passed", 0), "copy_files": ("failed", 1)}
 
 
+@pytest.mark.long
 def test_test_of_no_type_that_fails_fails_each_run(project: pytest.Pytester) -> None:
     project.makepyfile(test_both=f"{KV_TEST}{COPY_TEST}def test_own(mlps_runs): assert False\n")
     result = project.runpytest_subprocess(*BOTH)
@@ -140,6 +142,7 @@ def test_large(copy_files): copy_files.run("c", model="large")
 """
 
 
+@pytest.mark.long
 def test_file_of_another_program_is_kept_from_runs_that_are_known_later(
     project: pytest.Pytester,
 ) -> None:
@@ -164,6 +167,7 @@ def test_file_of_another_program_is_refused_before_runs(project: pytest.Pytester
     assert not (project.path / "results").exists()
 
 
+@pytest.mark.long
 def test_interrupt_ends_both_runs(project: pytest.Pytester) -> None:
     project.makepyfile(test_both=f"{KV_TEST}{COPY_TEST.rstrip()}; raise KeyboardInterrupt\n")
     result = project.runpytest_subprocess(*BOTH, "-rs")
@@ -185,6 +189,7 @@ def test_interrupt_ends_both_runs(project: pytest.Pytester) -> None:
     assert statuses_in(project) == {"kv_cache": ("passed", 0), "copy_files": interrupted}
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ranks_have_the_same_two_runs(project: pytest.Pytester, run_ranks: RunRanks) -> None:
     result = run_ranks(2, *BOTH)

@@ -75,6 +75,7 @@ def test_rule_of_a_metric_that_no_type_has_is_refused(project: pytest.Pytester) 
     assert str(result.stderr).count("got 'speed: -5%'; accepted: a metric that runs have") == 1
 
 
+@pytest.mark.long
 def test_rule_of_a_case_that_no_run_has_is_named_by_each(project: pytest.Pytester) -> None:
     rule = "--mlps-gate-rule=cpoy/read_gib_s: -5%"
     result = project.runpytest_subprocess(*BOTH, rule, "--mlps-gate-undecided=fail")

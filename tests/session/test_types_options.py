@@ -125,7 +125,7 @@ def test_values_for_several_or_none_are_usage_errors(project: pytest.Pytester, g
 
 @pytest.mark.launches_mpi
 @pytest.mark.usefixtures("project")
-@pytest.mark.parametrize("given", ["key of both", "key that its type has not"])
+@pytest.mark.parametrize("given", first_of("key of both", "key that its type has not"))
 def test_usage_errors_appear_once_under_a_launcher(run_ranks: RunRanks, given: str) -> None:
     options, message = REFUSED[given]
     result = run_ranks(2, *WHATIF, *options)
@@ -167,6 +167,7 @@ NOTE = (
 """The note on a profile that one of two types has."""
 
 
+@pytest.mark.long
 def test_profile_that_one_type_has_leaves_a_note_on_the_other(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess(*WHATIF, "--mlps-profile=mlperf")
     assert result.ret == 0
@@ -224,6 +225,7 @@ def test_options_that_all_types_refuse_have_the_reason_of_the_tests_type(
     assert [name for name, reason in REFUSALS.items() if reason in text] == [chosen]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.launches_mpi
 def test_ranks_have_the_reason_of_the_tests_type(pytester: pytest.Pytester) -> None:

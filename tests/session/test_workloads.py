@@ -178,6 +178,7 @@ def test_all_cases_are_checked_before_the_first_runs(pytester: pytest.Pytester) 
     pytester.runpytest(*TINY, small, "-k", "[1]", "--mlps-trials=1").assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3)")
     shortened = (
@@ -327,6 +328,7 @@ def test_simulated_run_has_a_note(pytester: pytest.Pytester) -> None:
     assert metrics["audit_verdict"] == "not measurable"
 
 
+@pytest.mark.long
 def test_rate_beyond_the_storage_has_a_note(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     settings = ["--mlps-set=arrivals=poisson", "--mlps-set=rate=10000"]

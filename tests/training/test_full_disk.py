@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.variants import first_of
+
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
 
 TEST = "def test_training(training, training_workload): training.run(training_workload)"
@@ -63,11 +65,7 @@ def is_complete(cache: Path) -> bool:
 
 @pytest.mark.parametrize(
     ("file_format", "command"),
-    [
-        ("raw", ("--mlps-datagen",)),
-        ("raw", ()),
-        pytest.param("npz", ("--mlps-datagen",), marks=pytest.mark.long),
-    ],
+    first_of(("raw", ("--mlps-datagen",)), ("raw", ()), ("npz", ("--mlps-datagen",))),
 )
 def test_a_disk_that_becomes_full_ends_generation_and_a_later_one_makes_the_rest(
     pytester: pytest.Pytester,

@@ -48,7 +48,7 @@ POINTS: Mapping[str, tuple[tuple[str, str, int], int, int | None]] = {
     "while the session's results are written": ((RUN, "Run.finish", 4), 6, None),
 }
 """The place and the number of its call, finished runs of six, and the one that is interrupted."""
-IN_EACH_TEST_RUN = ("in a run", "between runs")
+IN_EACH_TEST_RUN = ("in a run",)
 
 
 @pytest.fixture
@@ -133,6 +133,7 @@ def test_session_that_was_killed_goes_on_with_the_runs_that_are_missing(
     assert "2.1.17" not in rules_violated(project, results)
 
 
+@pytest.mark.long
 def test_a_long_interruption_is_reported_when_it_goes_on_and_at_its_end(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, results: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_session_is_interrupted_again_and_again(
     assert parts == [[], [], ["died", "passed"], ["died", "passed"], [], []]
 
 
+@pytest.mark.long
 def test_run_that_is_missing_is_not_taken_for_another(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, results: Path
 ) -> None:
@@ -196,6 +198,7 @@ def test_run_that_is_missing_is_not_taken_for_another(
     assert "place in the session: 2 then, 1 now" in " ".join(shown.split())
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("rank", ["1"])
 def test_ranks_go_on_with_the_runs_that_are_missing(
@@ -215,6 +218,7 @@ def test_ranks_go_on_with_the_runs_that_are_missing(
     assert {one["num_processes"] for one in check_complete(results, 2)} == {2}
 
 
+@pytest.mark.long
 def test_types_of_a_session_go_on_one_after_the_other(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, results: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_data_is_made_once_and_by_the_command_alone(pytester: pytest.Pytester) -
     assert [one["command"] for one in metadata_in(pytester.path / "results")] == ["datagen", "run"]
 
 
+@pytest.mark.long
 def test_two_types_leave_a_run_each_joined_by_the_session(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         f"{TEST}\ndef test_cache(kvcache): kvcache.run(1)",
@@ -179,6 +180,7 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
     assert "2.1.18" not in rules
 
 
+@pytest.mark.long
 def test_an_interrupted_run_goes_on_with_the_trials_that_are_missing(
     pytester: pytest.Pytester,
 ) -> None:
@@ -248,6 +250,7 @@ def test_a_simulated_accelerator_of_each_rank_reads_its_part(
     assert metrics["corrupt_reads"] == 0
 
 
+@pytest.mark.long
 def test_two_runs_are_compared_by_the_figures_of_their_type(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TEST)
     for _ in range(2):

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench import registry
 from tests.mounts import make_ext4
 from tests.types.harm import harm
 from tests.types.project import Project, Session
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
 
@@ -38,7 +40,7 @@ def check_failed(project: Project, session: Session, error: str) -> dict[str, An
     return metadata
 
 
-@pytest.mark.parametrize("kind", ["change", "remove", pytest.param("cut", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", first_of("change", "remove", "cut"))
 def test_harm_to_the_data_fails_the_run_with_path_and_reason(project: Project, kind: str) -> None:
     harm(project, kind)
     session = project.run("--tb=short")
@@ -46,6 +48,7 @@ def test_harm_to_the_data_fails_the_run_with_path_and_reason(project: Project, k
     assert str(project.cache) in session.output
 
 
+@pytest.mark.parametrize("type_name", first_of(*registry.names()), indirect=True)
 def test_a_full_disk_fails_the_run_with_path_and_reason(
     project: Project, mount: Callable[[str, str], Path]
 ) -> None:
@@ -57,6 +60,7 @@ def test_a_full_disk_fails_the_run_with_path_and_reason(
     check_failed(project, session, r"StorageError: rank 0 on \S+: \w+ing \S+ failed: .*\(ENOSPC\)")
 
 
+@pytest.mark.parametrize("type_name", first_of(*registry.names()), indirect=True)
 @pytest.mark.parametrize(
     ("kind", "action"),
     [("write", "(creat|open|preallocat|writ)ing"), ("read", "reading")],
@@ -79,6 +83,7 @@ def test_a_device_that_fails_ends_the_run_with_path_reason_and_next_step(
     check_failed(project, session, error)
 
 
+@pytest.mark.parametrize("type_name", first_of(*registry.names()), indirect=True)
 def test_ctrl_c_ends_a_run_that_is_then_resumed(project: Project) -> None:
     harm(project, "interrupt")
     stopped = project.run()

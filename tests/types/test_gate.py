@@ -34,6 +34,7 @@ def repeat(project: Project) -> None:
     path.unlink()
 
 
+@pytest.mark.parametrize("type_name", first_of(*registry.names()), indirect=True)
 def test_the_first_night_collects_and_the_sixth_is_judged(project: Project) -> None:
     first = project.run(*GATE).passed()
     assert f"collecting: 1 of {NIGHTS} baseline runs" in first
@@ -88,6 +89,7 @@ JUDGED = {("write", "write_gib_s"), ("read", "read_gib_s")}
 NOT_JUDGED = {("write", "read_gib_s"), ("read", "write_gib_s")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("given", first_of(*OF_USER))
 def test_eight_nights_judge_only_figures_that_a_case_has(
     pytester: pytest.Pytester, given: str

@@ -107,7 +107,7 @@ def test_dedup_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, ratio: 
 
 
 @pytest.mark.parametrize("layout", first_of("block", "entry", "slab"))
-@pytest.mark.parametrize(("durability", "syncs"), [("none", False), ("fsync", True)])
+@pytest.mark.parametrize(("durability", "syncs"), first_of(("fsync", True), ("none", False)))
 def test_durability_of_the_profile_applies_to_every_layout(
     tmp_path: Path, layout: str, durability: str, *, syncs: bool
 ) -> None:

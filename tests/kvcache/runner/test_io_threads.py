@@ -19,6 +19,7 @@ from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.kernel_queue import QueueChoice, QueueRefusedError
 from mlpstorage_bench.storage.queues import open_queue
 from tests.trials import SoloRanks, context, workload
+from tests.variants import first_of
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_threads_are_not_chosen_without_a_calibration(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["auto", "io_uring", "linux_aio"])
+@pytest.mark.parametrize("kind", first_of("auto", "io_uring", "linux_aio"))
 @pytest.mark.parametrize("threads", [1, 3])
 def test_trial_says_its_threads_and_its_queue(
     tmp_path: Path, threads: int, kind: QueueChoice

@@ -22,6 +22,7 @@ from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import MIB
 from tests.mounts import unmount
 from tests.trials import SoloRanks, context, workload
+from tests.variants import first_of
 
 pytestmark = pytest.mark.slow
 
@@ -143,7 +144,7 @@ def test_zram_is_memory(zram: str, mount: Mount) -> None:
     assert trial.audit_reason == f"{Path(zram).name} keeps its data compressed in memory"
 
 
-@pytest.mark.parametrize("io_mode", ["direct", "buffered"])
+@pytest.mark.parametrize("io_mode", first_of("direct", "buffered"))
 def test_overlay_is_compared_with_the_disk_of_its_upper_directory(
     tmp_path: Path, mount: Mount, io_mode: IoMode
 ) -> None:
