@@ -60,12 +60,12 @@ def resume(project: pytest.Pytester) -> pytest.RunResult:
     return result
 
 
-def directory(project: pytest.Pytester) -> Path:
-    return project.path / "cache" / "checkpoint_rank_0"
+def directory(project: pytest.Pytester, rank: int = 0) -> Path:
+    return project.path / "cache" / f"checkpoint_rank_{rank}"
 
 
-def listed(project: pytest.Pytester) -> list[str]:
-    return [*json.loads((directory(project) / MANIFEST).read_text())["checkpoints"]]
+def listed(project: pytest.Pytester, rank: int = 0) -> list[str]:
+    return [*json.loads((directory(project, rank) / MANIFEST).read_text())["checkpoints"]]
 
 
 def inode_of_the_first(project: pytest.Pytester) -> int:
@@ -120,3 +120,22 @@ def test_both_phases_that_go_on_say_what_is_written_again_before_reads(
             "note: checkpoints were written once more before they were read, unmeasured*",
         ]
     )
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.long
+@pytest.mark.slow
+def test_ranks_go_on_together_after_one_has_listed_more(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill(monkeypatch, *POINTS["before it is listed"][:3], rank="1")
+    ranks = ("--mlps-num-processes=2", "--mlps-allow-run-as-root")
+    assert project.runpytest_subprocess(*TINY, *ranks, "--mlps-set=phase=write").ret != 0
+    monkeypatch.delenv("KILL")
+    before = inode_of_the_first(project)
+    resume(project).stdout.no_fnmatch_line("*WARNING*")
+    assert inode_of_the_first(project) == before
+    assert listed(project) == listed(project, rank=1) == ["1", "2"]
+    project.runpytest_subprocess(*TINY, *ranks, "--mlps-set=phase=read")
+    assert not directory(project).exists()
+    assert not directory(project, rank=1).exists()
