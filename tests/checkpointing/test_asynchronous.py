@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
 TEST = "def test_write(checkpointing): checkpointing.run('write')"
 OPTIONS = (
     *("--mlps-set=scale=0.00001", "--mlps-set=io_chunk_kib=16", "--mlps-set=asynchronous=true"),
+    *("--mlps-set=num_checkpoints_write=2", "--mlps-set=num_checkpoints_read=2"),
     *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
 )
 SLOW_FLUSHES = """
