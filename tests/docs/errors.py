@@ -20,6 +20,7 @@ import pytest
 from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.checkpointing.config.profile_file import load_profile as load_checkpointing
 from mlpstorage_bench.checkpointing.runner.handover import run_call_out
+from mlpstorage_bench.checkpointing.runner.left_checkpoints import check_one_run
 from mlpstorage_bench.checkpointing.runner.manifest import Manifest, parameters_of_files
 from mlpstorage_bench.checkpointing.sizing import not_fitting as checkpoints_not_fitting
 from mlpstorage_bench.errors import MlpsError
@@ -465,6 +466,12 @@ STORAGE = (
         "The files depend on model, scale, writer, chunks and ranks. The checkpoints are still "
         "there.",
         _other_checkpoints,
+    ),
+    Situation(
+        "Checkpoints of several runs",
+        "A rank has found its directory on another host or storage, where an earlier run has left "
+        "checkpoints. All of them are still there.",
+        lambda _: check_one_run(["20261124_033500-8e1f", "20261125_033500-a2c4"]),
     ),
     Situation(
         "A call-out that fails",

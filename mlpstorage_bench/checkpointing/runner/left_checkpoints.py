@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mlpstorage_bench.checkpointing.config.parameters import Parameters
 from mlpstorage_bench.checkpointing.runner.manifest import (
@@ -153,15 +153,8 @@ class LeftCheckpoints:
     def _check_are_of_one_run(self, found: Manifest) -> None:
         """Raise InvalidInputError on all ranks if the list of one is of another run."""
         mine = {found.run_id or "a run without a name"}
-        runs = self._ranks.bcast(self._ranks.merge(mine, set.union)) or mine
-        if len(runs) > 1:
-            raise InvalidInputError(
-                "phase",
-                "read",
-                "checkpoints that one run has left on all ranks",
-                hint=f"The lists of the ranks are of {', '.join(sorted(runs))}: name the hosts of "
-                "one of them, or write the checkpoints again with phase=write",
-            )
+        runs = self._ranks.bcast(self._ranks.merge(mine, set.union))
+        check_one_run(runs or mine)
 
     def _keep_common(self) -> None:
         """Forget checkpoints that other ranks have not completed; at least those to read stay."""
@@ -179,3 +172,15 @@ class LeftCheckpoints:
                 hint="A checkpoint that is read again counts as none. Read fewer, or write as "
                 "many with phase=write",
             )
+
+
+def check_one_run(runs: Collection[str]) -> None:
+    """Raise InvalidInputError if the ranks have lists of several runs."""
+    if len(runs) > 1:
+        raise InvalidInputError(
+            "phase",
+            "read",
+            "checkpoints that one run has left on all ranks",
+            hint=f"The lists of the ranks are of {', '.join(sorted(runs))}: name the hosts of "
+            "one of them, or write the checkpoints again with phase=write",
+        )
