@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-# Windows of a minute, for trials that something else ends.
+# Windows of a minute, for trials that something else ends. One thread and small chunks: nothing is
+# tried out, and few pages of buffers are filled.
 LONG = (
     *("--mlps-set=duration=60", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0.05", "--mlps-trials=2"),
+    *("--mlps-set=io_threads=1", "--mlps-set=io_chunk_kib=64"),
     "--mlps-results-dir=results",
 )
 

@@ -56,6 +56,7 @@ SMALLEST: Mapping[str, Smallest] = {
         (
             *("duration=60", "warmup=0", "requests=20", "entry_scale=0.001"),
             *("think_time_scale=0.05", "calibration=0.05", "chunks_in_flight=1"),
+            *("io_threads=1", "io_chunk_kib=64"),
         ),
         data="rank_*/*.kv",
         too_large=("storage_capacity_gb=1",),
