@@ -18,11 +18,12 @@ of rates only, because a storage that waits for requests has no reason for longe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from mlpstorage_bench.measure.ceiling import HARNESS, LOAD
 from mlpstorage_bench.measure.conditions import TrialConditions
 
 INTERFERENCE_FACTOR = 3.0
@@ -36,7 +37,6 @@ LEAST_SHARE_ALONE = 1.0
 """The same without an earlier run: other programs moved more than the run itself."""
 _USUAL_PART = 0.25
 """Part of the earlier runs from which on a limit is usual."""
-HARNESS, LOAD = "harness", "load"
 
 Trials = Sequence[TrialConditions]
 
@@ -163,7 +163,7 @@ def _range(values: Sequence[float]) -> str:
     return least if least == most else f"{least} to {most}"
 
 
-_LIMIT_IN_WORDS = {
+_LIMIT_IN_WORDS: Mapping[str, str] = {
     HARNESS: "the host limited it, not the storage",
     LOAD: "the load limited it, not the storage",
 }

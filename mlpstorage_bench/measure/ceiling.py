@@ -9,6 +9,9 @@ from typing import Literal
 from mlpstorage_bench.measure.lane_time import LaneTime
 
 LimitedBy = Literal["storage", "harness", "load", "unknown", "not calibrated"]
+STORAGE: LimitedBy = "storage"
+HARNESS: LimitedBy = "harness"
+LOAD: LimitedBy = "load"
 
 MEMORY_SHARE = 0.5
 """Share of the bytes in this host's memory above which its figure is not the storage's."""
@@ -69,14 +72,14 @@ def limited_by(
     if ratio is None:
         return "not calibrated"
     if ratio >= HARNESS_SHARE:
-        return "harness"
+        return HARNESS
     if lane_time is None:
         return "unknown"
     spent: dict[LimitedBy, float] = {
-        "storage": lane_time.storage_s,
-        "harness": lane_time.harness_s,
+        STORAGE: lane_time.storage_s,
+        HARNESS: lane_time.harness_s,
     }
     if can_be_load:
-        spent["load"] = lane_time.request_s
+        spent[LOAD] = lane_time.request_s
     limit = max(spent, key=lambda one: spent[one])
-    return "harness" if limit == "storage" and memory_share > MEMORY_SHARE else limit
+    return HARNESS if limit == STORAGE and memory_share > MEMORY_SHARE else limit

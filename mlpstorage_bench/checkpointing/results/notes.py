@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mlpstorage_bench.measure.ceiling import HARNESS
 from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.units import GIB_PER_S, SECONDS
 
@@ -65,7 +66,7 @@ def _of_case(name: str, one: Values) -> Iterator[str]:
             f"A checkpoint{of_case} was {done} in {SECONDS.text(seconds)} s "
             f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s{waits}."
         )
-        if one.get("limited_by") == "harness":
+        if one.get("limited_by") == HARNESS:
             yield (
                 f"This host was the limit when checkpoints{of_case} were {done}, and not the "
                 "storage: use more ranks or hosts, or a larger io_chunk_kib."

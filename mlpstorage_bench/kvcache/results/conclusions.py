@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mlpstorage_bench.measure.ceiling import HARNESS, LOAD, STORAGE
 from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
 
@@ -19,9 +20,9 @@ def conclusions(cases: Mapping[str, Values]) -> list[str]:
     return [
         *_cached(cached),
         *_of_foreign_traffic(_with(stored, "host_audit_verdict", "foreign traffic")),
-        *_of_storage(_with(stored, "limited_by", "storage")),
-        *_of_load(_with(stored, "limited_by", "load")),
-        *_of_harness(_with(stored, "limited_by", "harness")),
+        *_of_storage(_with(stored, "limited_by", STORAGE)),
+        *_of_load(_with(stored, "limited_by", LOAD)),
+        *_of_harness(_with(stored, "limited_by", HARNESS)),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.measure.ceiling import HARNESS_SHARE
+from mlpstorage_bench.measure.ceiling import HARNESS, HARNESS_SHARE
 
 UNTOUCHED = "no entry reached the storage tier: only memory was measured"
 SIMULATED = "time was simulated, without storage: metrics state the demand of the workload"
@@ -135,7 +135,7 @@ def _window_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
 
 
 def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
-    limited = [trial for trial in trials if trial.limited_by == "harness"]
+    limited = [trial for trial in trials if trial.limited_by == HARNESS]
     if limited:
         some = len(limited) < len(trials)
         count = f" in {len(limited)} of {len(trials)} trials" if some else ""

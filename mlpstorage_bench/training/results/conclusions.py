@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord
+from mlpstorage_bench.measure.ceiling import HARNESS
 from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.training.results.load_share import LoadShare
 from mlpstorage_bench.training.workload.models import MODELS
@@ -47,7 +48,8 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
             "had most of the bytes."
         )
         return
-    late, waited = (number_of(metrics.get(f"{one}_share")) or 0.0 for one in ("late", "data_wait"))
+    late = number_of(metrics.get("late_share")) or 0.0
+    waited = number_of(metrics.get("data_wait_share")) or 0.0
     load = LoadShare.of(case.parameters, model)
     with_load = f" with {load}" if load.settings else ""
     if utilization >= demanded and load.is_smaller:
@@ -63,7 +65,7 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
             f"accelerators busy{with_load}, {utilization:.1f} % of the time "
             f"({demanded:g} % are demanded)."
         )
-    elif metrics.get("limited_by") == "harness":
+    elif metrics.get("limited_by") == HARNESS:
         yield (
             f"Training {name}: accelerators were busy {utilization:.1f} % of the time{with_load}, "
             "and this host was the limit, not the storage. Use more hosts, or larger samples."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mlpstorage_bench.measure.audit import Audit, is_measured, through_page_cache
-from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
+from mlpstorage_bench.measure.ceiling import HARNESS, LOAD, LimitedBy, limited_by
 from mlpstorage_bench.metric.rules import RankRules
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
@@ -90,9 +90,9 @@ class TrainingRanks(RankWindows[RankTraining]):
         if utilization is None or ratio is None:
             return super().limited_by
         if utilization >= _PERCENT * max(rank.least_au for rank in self.ranks):
-            return "load"
+            return LOAD
         if (self.late_share or 0.0) > (self.data_wait_share or 0.0):
-            return "harness"
+            return HARNESS
         return limited_by(ratio, self.lane_time, self.memory_share, can_be_load=False)
 
     def judged(self, host: HostTraffic, audits: list[Audit]) -> list[Audit]:
