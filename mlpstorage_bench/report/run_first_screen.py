@@ -119,11 +119,20 @@ def measured(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Itera
 
 
 def _length(metadata: RunMetadata) -> str:
-    """Return how long a run took: its tests, as others of the session may be of other runs."""
-    known = [one.duration_s for one in metadata.own.tests if one.duration_s is not None]
-    if known:
+    """Return how long a run took: its tests, where others of its session went on meanwhile.
+
+    A test may be of several runs, of which each has ended before it; of a resumed run, its time is
+    that of the last part.
+    """
+    own, runtime_s = metadata.own, metadata.runtime
+    ran_cases = {case.test for case in own.cases.values() if case is not None}
+    known = [
+        one.duration_s for one in own.tests if one.test in ran_cases and one.duration_s is not None
+    ]
+    are_all = own.resumed is None and (runtime_s is None or sum(known) < runtime_s)
+    if known and are_all:
         return f", its tests took {duration(sum(known))}"
-    return "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
+    return "" if runtime_s is None else f", took {duration(runtime_s)}"
 
 
 def _some(hosts: tuple[str, ...] | list[str]) -> str:

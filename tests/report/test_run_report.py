@@ -122,10 +122,33 @@ def test_headline_is_of_the_first_case_of_the_profile() -> None:
     assert page.tiles_title == "Case train, the first of the profile among 2 cases"
 
 
+def length_of(runtime: float, cases: list[str], **own: Any) -> str:
+    """Return how long a run took in its report; `cases` are the tests that ran them."""
+    tests = [{"test": name, "outcome": "passed", "duration_s": 20.0} for name in ("a", "b", "c")]
+    named = {str(number): {"test": test} for number, test in enumerate(cases)}
+    facts = {"schema_version": 3, "tests": tests, "cases": named, **own}
+    page = build_report(metadata_of(run(1, own=facts, runtime=runtime)))
+    (when,) = [one.text for one in page.facts if one.name == "When"]
+    return when.partition(", ")[2]
+
+
 def test_time_of_a_run_is_that_of_its_tests_and_not_of_the_session() -> None:
-    tests = [{"test": name, "outcome": "passed", "duration_s": 20.0} for name in ("a", "b")]
-    (when,) = [one.text for one in build_report(metadata(tests=tests)).facts if one.name == "When"]
-    assert when.endswith(", its tests took 40 s")
+    assert length_of(50.0, ["a", "b", "b"]) == "its tests took 40 s"
+
+
+def test_time_of_one_run_of_a_test_is_its_own() -> None:
+    assert length_of(5.0, ["a"]) == "took 5 s"
+
+
+def test_time_of_a_run_whose_tests_have_no_case_is_its_own() -> None:
+    assert length_of(50.0, []) == "took 50 s"
+
+
+def test_time_of_a_resumed_run_is_that_of_all_its_parts() -> None:
+    began = "2026-11-01T12:00:00+00:00"
+    part = {"started": began, "ended": None, "runtime_s": 25.0, "status": "passed"}
+    resumed = {"parts": [part, part], "pauses": []}
+    assert length_of(50.0, ["a"], resumed=resumed) == "took 50 s"
 
 
 def test_parameters_have_no_words_of_python() -> None:
