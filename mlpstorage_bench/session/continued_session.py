@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.history.rerun import RERUN_OPTION, other_writer
 from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.paths import look_up
@@ -19,7 +21,7 @@ from mlpstorage_bench.results.kept_trials import beside
 from mlpstorage_bench.results.parts_record import PartRecord
 from mlpstorage_bench.results.run_metadata import moment
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
-from mlpstorage_bench.session.resumption import Resumption, resumption_of
+from mlpstorage_bench.session.resumption import Resumption, resumption_of, resumption_with
 
 
 @dataclass
@@ -30,6 +32,8 @@ class ContinuedSession:
     """Its runs of one type and model, in the order of their start; at least one."""
     began: datetime
     """Start of the session that continues it."""
+    unreadable: tuple[str, ...] = ()
+    """Files beside its runs that cannot be read, with the reasons: they may be of its runs."""
     _taken: int = field(default=0, init=False)
     """Number of runs that were taken."""
 
@@ -58,6 +62,8 @@ class ContinuedSession:
 
     def lines(self) -> Iterator[str]:
         """Yield what is done, and whether the interruption was too long, in sentences."""
+        for problem in self.unreadable:
+            yield f"left out, as it cannot be read: {problem}"
         if len(self.runs) == 1:
             yield str(self.runs[0])
             return
@@ -96,13 +102,16 @@ def continued_session(metadata_path: Path, now: datetime) -> ContinuedSession:
     named = resumption_of(metadata_path, now)
     if named.session_id is None:
         return ContinuedSession((named,), now)
-    return ContinuedSession(tuple(_runs_of(named, now)), now)
+    unreadable: list[str] = []
+    runs = tuple(_runs_of(named, now, unreadable))
+    return ContinuedSession(runs, now, tuple(unreadable))
 
 
-def _runs_of(named: Resumption, now: datetime) -> Iterator[Resumption]:
+def _runs_of(named: Resumption, now: datetime, unreadable: list[str]) -> Iterator[Resumption]:
     """Yield the runs of a run's session that lie beside it, and that run itself, by their times.
 
-    If one is missing, the next one is refused for its place in the session.
+    If one is missing, the next one is refused for its place in the session. What cannot be read is
+    added to `unreadable`, in words: it may be of another session.
     """
     own = named.metadata_path.parent
     for directory in sorted({own, *beside(own)}):
@@ -110,9 +119,13 @@ def _runs_of(named: Resumption, now: datetime) -> Iterator[Resumption]:
             yield named
             continue
         path = directory / f"{named.benchmark_type}_{directory.name}{METADATA_SUFFIX}"
-        file = look_up(RESUME_OPTION, path)
-        if file is None or other_writer(file) is not None:
+        try:
+            file = look_up(RESUME_OPTION, path)
+            if file is None or other_writer(file) is not None:
+                continue
+            metadata = read_metadata(path)
+        except (InvalidInputError, NoRunError) as error:
+            unreadable.append(str(error))
             continue
-        other = resumption_of(path, now)
-        if other.session_id == named.session_id:
-            yield other
+        if metadata.own.session_id == named.session_id:
+            yield resumption_with(metadata, path, now)

@@ -133,6 +133,11 @@ def resumption_of(metadata_path: Path, now: datetime) -> Resumption:
         raise InvalidInputError(
             RESUME_OPTION, str(metadata_path), "a run's metadata", hint=error.reason
         ) from error
+    return resumption_with(metadata, metadata_path, now)
+
+
+def resumption_with(metadata: RunMetadata, metadata_path: Path, now: datetime) -> Resumption:
+    """Return the run that has this metadata, to be continued now."""
     last = KeptTrials(metadata_path.parent).last(RESUME_OPTION)
     return Resumption(
         metadata.own.run_id or "",

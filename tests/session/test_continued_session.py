@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.results.kept_trials import KeptTrials, LastTrial
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.continued_session import ContinuedSession, continued_session
@@ -63,6 +66,28 @@ def test_runs_of_the_session_are_taken_in_their_order(tmp_path: Path) -> None:
         assert taken is not None
         assert taken.metadata_path == path
     assert found.take("kv_cache", model) is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "linked to itself"])
+def test_damaged_file_of_another_run_is_left_out(tmp_path: Path, damage: str) -> None:
+    damaged, path = (interrupted(tmp_path, number) for number in (1, 2))
+    if damage == "truncated":
+        damaged.write_text(damaged.read_text()[:50])
+    else:
+        damaged.unlink()
+        damaged.symlink_to(damaged)
+    found = continued(path, 10)
+    assert [run.metadata_path for run in found.runs] == [path]
+    left_out, _ = found.lines()
+    assert left_out.startswith("left out, as it cannot be read: ")
+    assert str(damaged) in left_out
+
+
+def test_damaged_file_of_the_run_itself_is_refused(tmp_path: Path) -> None:
+    path = interrupted(tmp_path, 1)
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(InvalidInputError, match="accepted: a run's metadata"):
+        continued(path, 10)
 
 
 def test_run_of_old_metadata_goes_on_alone(tmp_path: Path) -> None:
