@@ -17,7 +17,7 @@ STUDIES = frozenset({HERE / "harness", HERE / "interference", HERE / "test_inter
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of the study of interference."""
+    """Add the options of the study of interference."""
     group = parser.getgroup("study of interference")
     group.addoption(
         "--interference-pairs",
@@ -25,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1,
         metavar="N",
         help="runs together; each lies between two runs alone",
+    )
+    group.addoption(
+        "--interference-ranks",
+        action="append",
+        default=[],
+        metavar="TYPE=N",
+        help="ranks of a benchmark type (default: 1); may be repeated",
     )
 
 

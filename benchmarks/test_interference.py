@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.interference.loads import (
     LOADS,
+    RANKS_OPTION,
     SETTINGS_OPTION,
     check_launches_its_own,
     check_prefixes,
@@ -41,7 +42,8 @@ def side(name: str, config: pytest.Config, study_dir: Path) -> Side:
     check_prefixes("--mlps-profile", profiles)
     check_prefixes(SETTINGS_OPTION, settings)
     options = tuple(options_of(name, profiles, settings))
-    return Side(name, ranks_of(name, settings), options, study_dir / name)
+    ranks = ranks_of(name, config.getoption(RANKS_OPTION))
+    return Side(name, ranks, options, study_dir / name)
 
 
 @pytest.mark.parametrize("beside", BESIDE)

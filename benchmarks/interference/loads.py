@@ -8,7 +8,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.environment import detect_launcher
 
 SETTINGS_OPTION = "--mlps-set"
-RANKS_KEY = "ranks"
+RANKS_OPTION = "--interference-ranks"
 LOADS: Mapping[str, tuple[str, ...]] = {
     "kv_cache": ("duration=30", "write_limit_gb=1024", "storage_capacity_gb=2"),
     "training": ("epochs=4", "scale=0.125"),
@@ -29,17 +29,16 @@ _MOST_RANKS = 4096
 
 
 def options_of(name: str, profiles: Sequence[str], settings: Sequence[str]) -> list[str]:
-    """Return the options of a type's session, without its ranks.
+    """Return the options of a type's session.
 
     Later settings of a key take precedence, so that the study's own come first.
     """
     given = _of_type(name, profiles)
-    changes = [one for one in _of_type(name, settings) if not one.startswith(_ranks_key(name))]
     own = [] if given else [f"{name}.{one}" for one in LOADS[name]]
     return [
         *TRIALS.get(name, ()),
         *(f"--mlps-profile={one}" for one in given),
-        *(f"--mlps-set={one}" for one in (*own, *changes)),
+        *(f"--mlps-set={one}" for one in (*own, *_of_type(name, settings))),
     ]
 
 
@@ -51,17 +50,18 @@ def check_prefixes(option: str, values: Sequence[str]) -> None:
             raise InvalidInputError(option, value, f"{accepted}, as each side has its own load")
 
 
-def ranks_of(name: str, settings: Sequence[str]) -> int:
-    """Return the ranks of a type: those of the last setting TYPE.ranks=N; 1 unless there is one."""
-    key, ranks = _ranks_key(name), 1
-    for setting in settings:
-        if setting.startswith(key):
-            number = setting.removeprefix(key)
-            if not number.isdecimal() or not 0 < int(number) <= _MOST_RANKS:
-                raise InvalidInputError(
-                    SETTINGS_OPTION, setting, f"{key}N with 1 to {_MOST_RANKS} ranks"
-                )
-            ranks = int(number)
+def ranks_of(name: str, values: Sequence[str]) -> int:
+    """Return the number of ranks of a type in values TYPE=N, the last one; 1 unless given."""
+    ranks = 1
+    for value in values:
+        key, _, number = value.partition("=")
+        if key not in LOADS or not number.isdecimal() or not 0 < int(number) <= _MOST_RANKS:
+            raise InvalidInputError(
+                RANKS_OPTION,
+                value,
+                f"TYPE=N with one of {', '.join(LOADS)} and 1 to {_MOST_RANKS} ranks",
+            )
+        ranks = int(number) if key == name else ranks
     return ranks
 
 
@@ -74,12 +74,8 @@ def check_launches_its_own(environ: Mapping[str, str]) -> None:
             launcher.launcher,
             "none, as the study starts the ranks of both sides",
             hint="Run it without a launcher, with "
-            + " and ".join(f"{SETTINGS_OPTION} {_ranks_key(name)}N" for name in LOADS),
+            + " and ".join(f"{RANKS_OPTION} {name}=N" for name in LOADS),
         )
-
-
-def _ranks_key(name: str) -> str:
-    return f"{name}.{RANKS_KEY}="
 
 
 def _of_type(name: str, values: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ def test_study_is_collected_only_when_it_is_named() -> None:
     [
         (
             "checkpointing",
-            ("num_checkpoints_write=2", "scale=0.002"),
+            ("num_checkpoints_write=2", "num_checkpoints_read=2", "scale=0.002"),
             ("write GiB/s", "standstill s"),
         ),
         ("training", ("epochs=1", "scale=0.0078125"), ("AU %", "samples/s")),
@@ -47,7 +47,7 @@ def test_smallest_study_has_all_figures(
     output = run(
         *(f"{STUDY}::test_interference[{beside}]", f"--mlps-cache-dir={tmp_path / 'cache'}"),
         *(f"--basetemp={tmp_path / 'study'}", f"--benchmark-json={results}"),
-        *("--mlps-set", f"{beside}.ranks=2", "--mlps-set", "kv_cache.duration=20"),
+        *("--interference-ranks", f"{beside}=2", "--mlps-set", "kv_cache.duration=20"),
         *(word for one in load for word in ("--mlps-set", f"{beside}.{one}")),
     )
     assert f"ranks: kv_cache with 1, {beside} with 2" in output
