@@ -28,7 +28,7 @@ class RecordedAudit:
 
     @property
     def is_of_cache(self) -> bool:
-        """Whether reads came from the page cache."""
+        """Whether reads came from the page cache, or writes stayed there."""
         return self.verdict == _CACHED
 
     def __str__(self) -> str:

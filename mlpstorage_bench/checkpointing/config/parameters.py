@@ -36,8 +36,8 @@ class Parameters(Strict):
     num_checkpoints_read: int = Field(default=10, ge=1, le=MOST_CHECKPOINTS)
     """Checkpoints that are read, the first one first."""
     time_between_checkpoints: Seconds = 5.0
-    """Pause before each checkpoint, in seconds, as training goes on; it is in no time. After an
-    asynchronous checkpoint it begins when that is in memory."""
+    """Pause before each checkpoint, in seconds, as training goes on; no measured time includes it.
+    After an asynchronous checkpoint it begins when that is in memory."""
     fsync: bool = True
     """Whether a file is complete when it is on the storage."""
     writer: Writer = "rank"

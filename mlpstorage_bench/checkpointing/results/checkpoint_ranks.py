@@ -70,8 +70,8 @@ class CheckpointRanks(RankWindows[RankCheckpoint]):
     def standstill_s(self) -> float | None:
         """Time that training waits for the checkpoint; None of a read, which is before training.
 
-        Where training goes on during the writing, both begin at one moment: it waits for what the
-        last end of writing is later than its own.
+        Where training goes on during the writing, both begin at one moment: it waits from its own
+        end until the last rank has written.
         """
         if self.kind == "read":
             return None

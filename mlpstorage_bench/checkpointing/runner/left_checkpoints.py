@@ -169,8 +169,8 @@ class LeftCheckpoints:
                 "num_checkpoints_read",
                 wanted,
                 f"at most {len(written)}, the checkpoints that the write phase has left",
-                hint="A checkpoint that is read again counts as none. Read fewer, or write as "
-                "many with phase=write",
+                hint="Reading one again does not count as another checkpoint. Read fewer, or "
+                "write as many with phase=write",
             )
 
 
