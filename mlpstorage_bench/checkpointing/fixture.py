@@ -32,10 +32,10 @@ _SOURCE = "checkpointing.run"
 OF_ALL_CASES = frozenset(
     {
         *("model", "phase", "scale", "subset", "writer", "files_per_rank", "shard_gb"),
-        *("io_chunk_kib", "num_checkpoints_write"),
+        *("io_chunk_kib", "num_checkpoints_write", "num_checkpoints_read"),
     }
 )
-"""Parameters on which the files depend that writes leave for reads."""
+"""Parameters that all cases of a session share: files depend on them, and numbers of trials."""
 
 
 class Checkpointing:
@@ -129,17 +129,20 @@ class Checkpointing:
                 _SOURCE, ", ".join(changes), "no parameters in mode closed, which has MLPerf's"
             )
         known = Parameters.model_fields.keys() - OF_ALL_CASES
-        for key in sorted(changes.keys() & OF_ALL_CASES):
+        accepted = f"one of {', '.join(sorted(known))}"
+        if shared := sorted(changes.keys() & OF_ALL_CASES):
+            settings = [f"{key}={changes[key]}" for key in shared]
+            options = " ".join(f"--mlps-set checkpointing.{one}" for one in settings)
             raise InvalidInputError(
                 _SOURCE,
-                f"{key}={changes[key]}",
-                f"one of {', '.join(sorted(known))}",
-                hint="Reads read the files that writes leave, which depend on it: set it for the "
-                f"whole session, with --mlps-set checkpointing.{key}={changes[key]}",
+                ", ".join(settings),
+                accepted,
+                hint="Writes and reads of a session have the same files and numbers of "
+                f"checkpoints: set it for the whole session, with {options}",
             )
-        for key in changes.keys() - known:
+        if unknown := sorted(changes.keys() - known):
             raise InvalidInputError(
-                _SOURCE, key, f"one of {', '.join(sorted(known))}", hint=nearest(key, known)
+                _SOURCE, ", ".join(unknown), accepted, hint=nearest(unknown[0], known)
             )
         values = {**self._plan.own.model_dump(), **changes, **self._plan.set_by_user()}
         try:
