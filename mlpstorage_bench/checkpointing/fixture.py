@@ -75,7 +75,7 @@ class Checkpointing:
         )
         name = opened.record.case
         pausing = Pausing(pauses_of(changed), services.trials.announce_pause)
-        runs = CheckpointRuns(self._engine, changed, kind)
+        runs = CheckpointRuns(self._engine, changed, kind, planned)
         trials = CheckpointTrials(self._engine, runs, opened, pausing, run)
         self._engine.show_to(services.trials.viewer, is_on=services.trials.is_watched)
         self._replace_lost(runs, trials, services.trials, is_resumed=run.is_resumed)
@@ -86,7 +86,7 @@ class Checkpointing:
             pooled = self._engine.pool_case(name, kind, trials.results, trials.samples)
             if kind == "write":
                 return pooled
-            self._engine.note_reads(changed, trials.count)
+            self._engine.end_reads(changed)
             again = self._engine.reads_again(changed, trials.count)
             return replace(pooled, read_again=again)
 

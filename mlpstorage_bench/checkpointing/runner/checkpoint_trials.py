@@ -26,6 +26,8 @@ class CheckpointRuns:
     engine: Engine
     parameters: Parameters
     kind: Kind
+    planned: int
+    """Number of trials of the case, without those that the gate may add."""
 
     @property
     def noun(self) -> str:
@@ -44,11 +46,12 @@ class CheckpointRuns:
 
     def run(self, number: int) -> Outcome:
         """Write or read a checkpoint, from 1, on all ranks."""
-        return self.engine.run_trial(self.parameters, self.kind, number)
+        is_last = number >= self.planned
+        return self.engine.run_trial(self.parameters, self.kind, number, is_last=is_last)
 
     def run_unrecorded(self, number: int) -> CheckpointTrial:
         """Write or read a checkpoint whose figures are not kept."""
-        return self.engine.run_trial(self.parameters, self.kind, number).result
+        return self.run(number).result
 
     def stored(self, trial: StoredCheckpoint) -> Json:
         """Return a finished checkpoint as JSON."""

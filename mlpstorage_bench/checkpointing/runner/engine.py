@@ -141,10 +141,13 @@ class Engine(TrialEngine):
             with placed(self._place):
                 self._check_space(self._parameters)
 
-    def run_trial(self, parameters: Parameters, kind: Kind, trial: int) -> Outcome:
+    def run_trial(
+        self, parameters: Parameters, kind: Kind, trial: int, *, is_last: bool = False
+    ) -> Outcome:
         """Write or read a checkpoint on all ranks; `trial` is its number, from 1.
 
-        With more trials than checkpoints, the first ones are replaced, or read again.
+        With more trials than checkpoints, the first ones are replaced, or read again. `is_last`: no
+        further one of its case is planned.
         """
         started_at = self._log.start_of(trial)
         slot = slot_of(self._slots(parameters), trial)
@@ -181,7 +184,7 @@ class Engine(TrialEngine):
         )
         if parameters.phase == "read":
             is_right = pooled.failure is None and not pooled.corrupt_reads
-            self._left.was_read(trial, is_right=is_right)
+            self._left.was_read(is_last=is_last, is_right=is_right)
         series = pool_series(self._ranks, mine.series)
         steps = self._log.unreported()
         results = self._ranks.gather(rank_result(parameters, mine, steps))
@@ -244,10 +247,10 @@ class Engine(TrialEngine):
         """Return how many of so many reads are of a checkpoint that was read before."""
         return max(0, reads - (len(self._slots(parameters)) or parameters.num_checkpoints_read))
 
-    def note_reads(self, parameters: Parameters, reads: int) -> None:
-        """Note that so many reads of a case were right, those of earlier parts of the run too."""
+    def end_reads(self, parameters: Parameters) -> None:
+        """Note that all planned reads of a case were right, of earlier parts of the run too."""
         if parameters.phase == "read":
-            self._left.was_read(reads, is_right=True)
+            self._left.was_read(is_last=True, is_right=True)
 
     def lost(
         self, parameters: Parameters, kind: Kind, finished: int, planned: int

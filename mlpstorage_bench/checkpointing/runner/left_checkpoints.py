@@ -123,10 +123,9 @@ class LeftCheckpoints:
         self._keep_common()
         return found
 
-    def was_read(self, trial: int, *, is_right: bool) -> None:
+    def was_read(self, *, is_last: bool, is_right: bool) -> None:
         """Give the files up after the last planned read, if all reads were right."""
         self._are_right = self._are_right and is_right
-        is_last = trial >= self._parameters.num_checkpoints_read
         self._directory.leaves = not (is_last and self._are_right)
 
     def _checked(self, number: int, files: Sequence[ListedFile]) -> dict[str, StoredEntry]:

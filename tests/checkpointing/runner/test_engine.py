@@ -132,7 +132,7 @@ def test_a_write_phase_leaves_checkpoints_for_a_read_phase(tmp_path: Path) -> No
         opened.run_trial(parameters(phase="write"), "write", 2)
     assert (tmp_path / "cache/checkpoint_rank_0" / MANIFEST).is_file()
     with engine(tmp_path, phase="read") as opened:
-        read = opened.run_trial(parameters(phase="read"), "read", 2).result
+        read = opened.run_trial(parameters(phase="read"), "read", 2, is_last=True).result
         assert read.corrupt_reads == 0
         assert read.verified_reads > 0
         assert read.handover_s is not None

@@ -39,9 +39,10 @@ def write(folder: Path, count: int = 2) -> None:
             opened.run_trial(parameters(phase="write"), "write", trial)
 
 
-def read(opened: Engine, trial: int) -> int:
+def read(opened: Engine, trial: int, planned: int = 2) -> int:
     """Read a checkpoint, and return the number of corrupt files."""
-    return opened.run_trial(parameters(phase="read"), "read", trial).result.corrupt_reads
+    own, is_last = parameters(phase="read"), trial >= planned
+    return opened.run_trial(own, "read", trial, is_last=is_last).result.corrupt_reads
 
 
 def damage(folder: Path, checkpoint: int) -> None:
@@ -70,6 +71,22 @@ def test_files_stay_until_the_last_read(tmp_path: Path) -> None:
     with engine(tmp_path, phase="read") as opened:
         assert [read(opened, 1), read(opened, 2)] == [0, 0]
     assert not directory(tmp_path).exists()
+
+
+def test_files_are_removed_after_the_last_read_of_a_session_with_fewer(tmp_path: Path) -> None:
+    """As with `--benchmark-disable`."""
+    write(tmp_path)
+    with engine(tmp_path, phase="read") as opened:
+        assert read(opened, 1, planned=1) == 0
+    assert not directory(tmp_path).exists()
+
+
+def test_files_stay_until_the_last_read_of_a_session_with_more(tmp_path: Path) -> None:
+    """As in a self-test of the gate."""
+    write(tmp_path)
+    with engine(tmp_path, phase="read") as opened:
+        assert [read(opened, trial, planned=4) for trial in (1, 2, 3)] == [0, 0, 0]
+    assert listed(tmp_path) == ["1", "2"]
 
 
 def test_more_reads_than_checkpoints_are_refused_and_nothing_is_removed(tmp_path: Path) -> None:

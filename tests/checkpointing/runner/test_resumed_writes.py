@@ -134,7 +134,7 @@ def test_reads_that_had_all_ended_go_on_without_files(tmp_path: Path) -> None:
     own = parameters(phase="read")
     with engine(tmp_path, None, RESUMED, phase="read") as opened:
         assert opened.lost(own, "read", 2, 2)[0] == []
-        opened.note_reads(own, 2)
+        opened.end_reads(own)
     assert not directory(tmp_path).exists()
 
 
@@ -149,7 +149,7 @@ def test_reads_that_are_left_without_files_are_refused(tmp_path: Path) -> None:
 def test_files_are_given_up_where_earlier_parts_of_the_run_have_read_all(tmp_path: Path) -> None:
     write(tmp_path, 2)
     with engine(tmp_path, None, RESUMED, phase="read") as opened:
-        opened.note_reads(parameters(phase="read"), 2)
+        opened.end_reads(parameters(phase="read"))
     assert not directory(tmp_path).exists()
 
 
