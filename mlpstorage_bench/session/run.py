@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.gate_record import GateRecord
-from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials, LastTrial
+from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
 from mlpstorage_bench.results.parts_record import FollowedRecord
@@ -39,6 +38,7 @@ from mlpstorage_bench.session.case_log import CaseLog
 from mlpstorage_bench.session.junit import figures_as_properties
 from mlpstorage_bench.session.recorded_values import RecordedValues
 from mlpstorage_bench.session.resumption import Resumption
+from mlpstorage_bench.session.run_times import RunTimes
 
 _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
 """A session's status by pytest's exit status; all others are failures."""
@@ -52,16 +52,15 @@ class Run:
     """
 
     location: RunLocation
-    started: datetime
     facts: RunFacts
     seed: int
     """The plan's seed, which is part of a case's fingerprint."""
     benchmark_type: BenchmarkType
     make_document: Callable[[Sequence[object]], BenchmarkDocument]
     """Returns pytest-benchmark's JSON for the statistics of this package's tests."""
+    times: RunTimes
+    """When it began and ended, and its parts."""
     is_root: bool
-    resumption: Resumption | None = None
-    """How this session continues the run, on rank 0; None for a new one."""
     is_resumed: bool = False
     """Whether this session continues the run; the same on every rank."""
     follows: FollowedRecord | None = None
@@ -71,10 +70,6 @@ class Run:
     tests_passed: bool | None = None
     """Whether the tests passed, regardless of the gate; None before the end."""
     _notes: list[str] = field(default_factory=list)
-    _started_s: float = field(default_factory=time.monotonic)
-    _ended: datetime | None = None
-    _last: LastTrial | None = None
-    """The trial with which the run has ended before its session, on rank 0."""
     gate: GateRecord | None = None
     """The gate's result, for the metadata."""
     plugin_facts: dict[str, Json] = field(default_factory=dict)
@@ -117,6 +112,11 @@ class Run:
             self._kept.claim(RESUME_OPTION, self.run_id)
             if self.resumption is not None:
                 remove_files([self.location.summary_path])  # that of an earlier part
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """How this session continues the run, on rank 0; None for a new one."""
+        return self.times.resumption
 
     @property
     def run_id(self) -> str:
@@ -194,10 +194,10 @@ class Run:
         `state` is what the benchmark type needs then. Only rank 0 writes.
         """
         if self.is_root:
-            now = LastTrial(datetime.now().astimezone(), self._runtime_s)
+            ended = self.times.end_trial()
             trial = case.trials[-1]
             with suppress(MlpsError):  # the end of the run reports it
-                self._kept.keep(self.location, self.benchmark_type, case, trial, state, now)
+                self._kept.keep(self.location, self.benchmark_type, case, trial, state, ended)
 
     def keep_pause(self, case: CaseRecord, trial: int, step: Json) -> None:
         """Write that the pause after a trial has completed, so that it is not repeated.
@@ -241,9 +241,7 @@ class Run:
         """
         if not self.is_root:
             return
-        self._last = self._kept.last(RESUME_OPTION)
-        if self._last is not None and self.resumption is not None:
-            self.resumption = self.resumption.until(self._last)
+        self.times.end_with_trials()
         with suppress(MlpsError):  # the end of the session reports it
             self.write()
 
@@ -264,7 +262,7 @@ class Run:
         self.status = _STATUS_OF.get(exit_status, "failed")
         self.exit_status = exit_status
         self.tests_passed = tests_passed or self.status == "passed"
-        self._ended = datetime.now().astimezone()
+        self.times.end_with_session()
         try:
             return self.write()
         finally:
@@ -279,13 +277,6 @@ class Run:
             with suppress(OSError):  # they are hidden, and used for no run that has ended
                 self._kept.remove()
 
-    @property
-    def _runtime_s(self) -> float:
-        if self._last is not None:
-            return self._last.runtime_s
-        before_s = 0.0 if self.resumption is None else self.resumption.runtime_before_s
-        return before_s + time.monotonic() - self._started_s
-
     def end_without_results(self, exit_status: int) -> None:
         """Set the final status in the metadata alone, after `finish` has failed to write results.
 
@@ -299,12 +290,7 @@ class Run:
 
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
         """Return the record so far; `timed` names the tests that pytest-benchmark lists."""
-        runtime_s = self._runtime_s
-        ended = self._ended if self._last is None else self._last.ended
-        resumed = None
-        if self.resumption is not None:
-            of_part_s = runtime_s - self.resumption.runtime_before_s
-            resumed = self.resumption.record(self.status, ended, of_part_s)
+        ended, runtime_s = self.times.ended, self.times.runtime_s
         return RunRecord(
             **dict(self.facts),
             status=self.status,
@@ -313,10 +299,10 @@ class Run:
             process_id=os.getpid(),
             process_start=start_of(os.getpid()),
             timestamp=self.location.timestamp,
-            run_datetime=self.started.isoformat(),
+            run_datetime=self.times.started.isoformat(),
             end_datetime=ended.isoformat() if ended else None,
             runtime_s=runtime_s,
-            resumed=resumed,
+            resumed=self.times.parts(self.status, runtime_s),
             follows=self.follows,
             notes=self.notes,
             tests=self.log.outcomes,
@@ -328,17 +314,9 @@ class Run:
             untimed_cases=self.log.untimed_cases(timed),
         )
 
-    def followed_at(self, time: datetime) -> FollowedRecord:
-        """Return this run, which has ended, as the one that another has to follow."""
-        record = self.make_record()
-        paused_s = 0.0 if record.resumed is None else record.resumed.paused_s
-        since_s = (time - self.started).total_seconds()
-        return FollowedRecord(
-            timestamp=record.timestamp,
-            runtime_s=record.runtime_s,
-            paused_s=paused_s,
-            idle_s=since_s - record.runtime_s - paused_s,
-        )
+    def followed_at(self, start: datetime) -> FollowedRecord:
+        """Return this run, which has ended, as the one that a run with this start has to follow."""
+        return self.times.followed_at(start, self.location.timestamp, self.status)
 
     def write(self) -> RunMetadata | None:
         """Write the run's files with the results so far; return its metadata on rank 0.

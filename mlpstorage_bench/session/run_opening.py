@@ -31,6 +31,7 @@ from mlpstorage_bench.session.judging import make_gate
 from mlpstorage_bench.session.provenance import filesystems_of, run_facts
 from mlpstorage_bench.session.resumption import Resumption, identity_of
 from mlpstorage_bench.session.run import Run
+from mlpstorage_bench.session.run_times import RunTimes
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.type_requests import profile_note
 from mlpstorage_bench.session.type_run import TypeRun
@@ -131,13 +132,12 @@ def _open_for(
             opening = kind.open(plan, session.comm, site)
         run = Run(
             location,
-            started,
             facts,
             plan.seed,
             kind,
             benchmark_json.maker(session.config),
+            RunTimes(started, resumption),
             session.is_root,
-            resumption,
             is_resumed,
             None if before is None else before.followed_at(started),
         )
