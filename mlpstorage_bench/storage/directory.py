@@ -165,17 +165,21 @@ class RankDirectory:
         """
         if self.leaves:
             return
-        with suppress(OSError):  # else the helper takes the files for those of a later run
+        left = f"files are left in {self.path}"
+        try:
             (self.path / MANIFEST).unlink(missing_ok=True)
+        except OSError as error:  # the helper takes the files for those of a later run
+            left += f", as {MANIFEST} cannot be removed: {error.strerror}"
+            is_removed = False
+        else:
+            is_removed = True
         assert self._claim is not None
         assert self._reaper is not None
         self._claim.release()
         self._claim = None
         remover, self._reaper = self._reaper, None
-        if remover.poll() is None:
+        if is_removed and remover.poll() is None:
             left = f"a helper process removes the files left in {self.path}"
-        else:
-            left = f"files are left in {self.path}"
         reaper.let_go(remover)
         say(f"mlpstorage: interrupted: {left}")
 

@@ -84,3 +84,22 @@ def test_files_are_named_where_the_reaper_was_killed(
         directory.leave_to_reaper()
     assert said == [f"mlpstorage: interrupted: files are left in {directory.path}"]
     assert (directory.path / ENTRY).exists()
+
+
+def test_files_are_named_where_their_list_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("mlpstorage_bench.storage.directory.say", said.append)
+    with RankDirectory(tmp_path / "cache", 0) as directory:
+        (directory.path / ENTRY).write_bytes(b"x")
+        (directory.path / MANIFEST).mkdir()  # to unlink it fails, also for root
+        assert directory._reaper is not None
+        process_id = directory._reaper.pid
+        directory.leave_to_reaper()
+    (line,) = said
+    reason = f", as {MANIFEST} cannot be removed: Is a directory"
+    assert line == f"mlpstorage: interrupted: files are left in {directory.path}{reason}"
+    with suppress(ChildProcessError):  # it was waited for
+        os.waitpid(process_id, 0)
+    assert (directory.path / ENTRY).exists()
