@@ -41,8 +41,9 @@ def calibrate(
 
     `is_queued`: a queue moves the chunks of its files, as it does on the storage.
     """
-    operations = _run(NullStore(is_queued=is_queued), parameters, ranks, payload, files, kind)
-    bandwidth = _run(RingStore(is_queued=is_queued), parameters, ranks, payload, files, kind)
+    with ranks.defer_interrupts():
+        operations = _run(NullStore(is_queued=is_queued), parameters, ranks, payload, files, kind)
+        bandwidth = _run(RingStore(is_queued=is_queued), parameters, ranks, payload, files, kind)
     if operations is None or bandwidth is None:
         return None
     return Ceiling(operations[0], bandwidth[1])
