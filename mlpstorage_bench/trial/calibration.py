@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from mlpstorage_bench.measure.operation_statistics import OperationStatistics
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.null import DiscardingStore, NullStore, RingStore
@@ -84,22 +85,44 @@ def _over(
 
     with ExitStack() as resources:
         threads, lanes = open_lanes(resources, shape, payload, stopping, store.open_queue)
-        supervisor = TrialSupervisor(
-            threads,
-            stopping,
-            ranks,
-            on_poll=lambda: None,
-            remaining_s=lambda: window.remaining_s,
-        )
-        resources.callback(supervisor.join)
         works = [
             until_stopped(repeated(CalibratedLane(number, lane, store, recorders[number])))
             for number, lane in enumerate(lanes)
         ]
-        ranks.barrier()
-        window.open(seconds)
-        futures = supervisor.start(works)
-        supervisor.wait_or_raise(futures, lambda: "duration" if window.is_over else None)
+        run_works(works, threads, stopping, ranks, window, seconds)
     return OperationStatistics.total(
         one for recorder in recorders for one in recorder.operations.values()
     )
+
+
+def run_works(
+    works: Sequence[Callable[[], None]],
+    threads: IoThreads,
+    stopping: threading.Event,
+    ranks: TrialRanks,
+    window: Window,
+    seconds: float,
+) -> None:
+    """Run the work of each lane in a window that all ranks open, and stop the lanes at its end.
+
+    The window lasts for `seconds`, or until all work is done. The failure of a lane is raised.
+    """
+    supervisor = TrialSupervisor(
+        threads,
+        stopping,
+        ranks,
+        on_poll=lambda: None,
+        remaining_s=lambda: window.remaining_s,
+    )
+    try:
+        ranks.barrier()
+        window.open(seconds)
+        futures = supervisor.start(works)
+
+        def ended() -> str | None:
+            is_over = window.is_over or all(one.done() for one in futures)
+            return "duration" if is_over else None
+
+        supervisor.wait_or_raise(futures, ended)
+    finally:
+        supervisor.join()

@@ -28,6 +28,28 @@ class LaneShape:
     """Share of the reads whose content is checked."""
 
 
+def open_threads(
+    resources: ExitStack, shape: LaneShape, open_queue: OpenQueue | None
+) -> tuple[IoThreads, BufferPool]:
+    """Start IO threads, and return them with the buffers of their lanes; `resources` ends them.
+
+    Without `open_queue`, chunks are moved by plain calls.
+    """
+    buffers = BufferPool(
+        shape.chunking.chunk_bytes, buffers_for(shape.lanes, shape.chunks_in_flight)
+    )
+    threads = resources.enter_context(
+        IoThreads(
+            shape.io_threads,
+            open_queue,
+            lanes=shape.lanes,
+            chunks_in_flight=shape.chunks_in_flight,
+            memory=[buffers.memory],
+        )
+    )
+    return threads, buffers
+
+
 def open_lanes(
     resources: ExitStack,
     shape: LaneShape,
@@ -40,17 +62,7 @@ def open_lanes(
     Lanes share one pool of buffers. Once `stopping` is set, they end after the chunks that they
     have in flight. Without `open_queue`, chunks are moved by plain calls.
     """
-    buffers = BufferPool(
-        shape.chunking.chunk_bytes, buffers_for(shape.lanes, shape.chunks_in_flight)
-    )
-    threads = resources.enter_context(
-        IoThreads(
-            *(shape.io_threads, open_queue),
-            lanes=shape.lanes,
-            chunks_in_flight=shape.chunks_in_flight,
-            memory=[buffers.memory],
-        )
-    )
+    threads, buffers = open_threads(resources, shape, open_queue)
     lanes = [
         Lane(
             payload,

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import threading
-import time
 from array import array
 from contextlib import ExitStack
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind, Parameters
-from mlpstorage_bench.checkpointing.runner.lane_works import FileWork, LaneParts, Reads, Writes
+from mlpstorage_bench.checkpointing.runner.lane_parts import LaneParts, lane_shape
+from mlpstorage_bench.checkpointing.runner.lane_works import (
+    FileWork,
+    Reads,
+    Writes,
+)
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFile
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
-from mlpstorage_bench.storage.buffers import BufferPool
-from mlpstorage_bench.storage.io_threads import IoThreads
-from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.storage.null import NullStore, RingStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import StoredEntry
-from mlpstorage_bench.trial.supervisor import TrialSupervisor
-from mlpstorage_bench.units import GIB, KIB, NS_PER_S
+from mlpstorage_bench.trial.calibration import run_works
+from mlpstorage_bench.units import GIB, NS_PER_S
 
 _MOST_S = 0.3
 """Time of one measurement."""
@@ -58,35 +59,12 @@ def _run(
     kind: Kind,
 ) -> tuple[float, float] | None:
     """Return chunks per second and GiB/s; None if no chunk was moved."""
-    lanes = max(1, min(parameters.lanes, len(files)))
-    in_flight = parameters.chunks_in_flight
-    buffers = BufferPool(parameters.io_chunk_kib * KIB, buffers_for(lanes, in_flight))
-    stopping, window = threading.Event(), Window()
+    shape, window, stopping = lane_shape(parameters, files), Window(), threading.Event()
+    recorders = [Recorder(window) for _ in range(shape.lanes)]
     with ExitStack() as resources:
-        threads = resources.enter_context(
-            IoThreads(
-                *(min(parameters.io_threads, lanes), store.open_queue),
-                lanes=lanes,
-                chunks_in_flight=in_flight,
-                memory=[buffers.memory],
-            )
-        )
-        parts = LaneParts(payload, stopping, buffers, threads, in_flight, parameters.verify_rate)
-        recorders = [Recorder(window) for _ in range(lanes)]
+        parts = LaneParts.opened(resources, shape, payload, stopping, store.open_queue)
         work = _work(parts, recorders, files, kind, store)
-        supervisor = TrialSupervisor(threads, stopping, ranks, on_poll=lambda: None)
-        resources.callback(supervisor.join)
-        ranks.barrier()
-        window.open(_MOST_S)
-        futures = supervisor.start(work.of_lanes(lanes))
-        ends_s = time.monotonic() + _MOST_S
-
-        def ended() -> str | None:
-            is_over = time.monotonic() >= ends_s
-            return "duration" if is_over or all(one.done() for one in futures) else None
-
-        supervisor.wait_or_raise(futures, ended)
-        supervisor.join()
+        run_works(work.of_lanes(), parts.threads, stopping, ranks, window, _MOST_S)
     moved = [one for key, one in Recorder.total(recorders).items() if key.tier == STORAGE_TIER]
     chunks = sum(one.chunks for one in moved)
     seconds = (min(work.ended_ns, window.closes_ns) - window.opened_ns) / NS_PER_S
@@ -104,7 +82,7 @@ def _work(
 ) -> FileWork:
     if kind == "write":
         return Writes(parts, recorders, [*files], store, 0)
-    digested = parts.verify_rate > 0
+    digested = parts.shape.verify_rate > 0
     entries = {
         file.name: StoredEntry(
             file.name,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind, Parameters
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
+from mlpstorage_bench.checkpointing.runner.lane_parts import LaneParts, lane_shape
 from mlpstorage_bench.checkpointing.runner.lane_works import (
     MEMORY_TIER,
     Drains,
     FileWork,
-    LaneParts,
     Reads,
     Snapshots,
     Writes,
@@ -23,11 +23,8 @@ from mlpstorage_bench.measure.process import reset_peak_rss
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
-from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
-from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
@@ -42,7 +39,7 @@ from mlpstorage_bench.trial.trial_window import (
     all_done,
 )
 from mlpstorage_bench.trial.watch import Watch, WatchedTrial, WorkCounts
-from mlpstorage_bench.units import KIB, MIB, NS_PER_S
+from mlpstorage_bench.units import MIB, NS_PER_S
 
 SLOT_BYTES = 16 * MIB
 """Unit of memory for copies of files."""
@@ -108,34 +105,32 @@ class _Run:
         self._clock = RealClock()
         self._window = Window(self._clock)
         self._stopping = threading.Event()
-        self._lanes = max(1, min(parameters.lanes, len(files.files)))
-        self._io_threads = min(parameters.io_threads, self._lanes)
+        self._shape = lane_shape(parameters, files.files)
         chosen = parameters.io_queue
         self._queues = QueueOpener(
             context.queue if chosen == "auto" else chosen, uses_workers=context.uses_workers
         )
-        self._recorders = [Recorder(self._window) for _ in range(self._lanes)]
+        self._recorders = [Recorder(self._window) for _ in range(self._shape.lanes)]
 
     def run(self, ranks: TrialRanks, watch: Watch) -> RankCheckpoint:
         """Move the files, and return what was measured."""
         with ExitStack() as resources:
-            parts = self._open_lanes(resources)
+            parts = LaneParts.opened(
+                resources, self._shape, self._context.payload, self._stopping, self._queues
+            )
             resources.callback(self._forget_copies)
             if self._kind == "write":
                 self._files.remove(self._checkpoint)
             ranks.barrier()
             watched = WatchedTrial(0.0, 0.0, STEADY, lambda: self._counts(work))
             window = resources.enter_context(
-                TrialWindow(
-                    *(self._window, self._place(), self._group(parts)),
-                    *(ranks, watch, watched),
-                )
+                TrialWindow(self._window, self._place(), self._group(parts), ranks, watch, watched)
             )
             snapshot = self._take_snapshot(parts, window)
             work = self._work(parts, snapshot)
             window.common.compare_clocks()
             window.open(UNLIMITED_S)
-            futures = window.start(work.of_lanes(self._lanes))
+            futures = window.start(work.of_lanes())
             closed_by = window.wait(futures, all_done(futures))
             window.close(futures)
         state = LaneState(max(1, work.in_flight), parts.buffers.huge_page_share, work.refusal)
@@ -159,41 +154,26 @@ class _Run:
     def _place(self) -> RankPlace:
         context = self._context
         return RankPlace(
-            *(context.rank, context.host, context.io.mode, context.counters),
-            chunk_bytes=self._parameters.io_chunk_kib * KIB,
+            rank=context.rank,
+            host=context.host,
+            io_mode=context.io.mode,
+            counters=context.counters,
+            chunk_bytes=self._shape.chunking.chunk_bytes,
         )
 
     def _group(self, parts: LaneParts) -> LaneGroup:
         return LaneGroup(
-            *(parts.threads, self._recorders, self._stopping),
-            *(self._io_threads, self._queues),
+            threads=parts.threads,
+            recorders=self._recorders,
+            stopping=self._stopping,
+            io_threads=self._shape.io_threads,
+            queues=self._queues,
         )
 
     def discard(self) -> None:
         """Remove the files of a checkpoint that is not complete."""
         if self._kind == "write":
             self._files.remove(self._checkpoint)
-
-    def _open_lanes(self, resources: ExitStack) -> LaneParts:
-        parameters = self._parameters
-        in_flight = parameters.chunks_in_flight
-        buffers = BufferPool(parameters.io_chunk_kib * KIB, buffers_for(self._lanes, in_flight))
-        threads = resources.enter_context(
-            IoThreads(
-                *(self._io_threads, self._queues),
-                lanes=self._lanes,
-                chunks_in_flight=in_flight,
-                memory=[buffers.memory],
-            )
-        )
-        return LaneParts(
-            self._context.payload,
-            self._stopping,
-            buffers,
-            threads,
-            in_flight,
-            parameters.verify_rate,
-        )
 
     def _take_snapshot(self, parts: LaneParts, window: TrialWindow) -> _Snapshot | None:
         """Copy the rank's share to memory, if the checkpoint is asynchronous."""
@@ -208,15 +188,15 @@ class _Run:
             for key, one in Recorder.total(recorders).items()
             if key.tier == MEMORY_TIER
         )
-        return _Snapshot(copied_ns / self._io_threads / NS_PER_S, work)
+        return _Snapshot(copied_ns / self._shape.io_threads / NS_PER_S, work)
 
     def _copy(self, parts: LaneParts, window: TrialWindow) -> tuple[list[Recorder], Snapshots]:
         of_copies = Window(self._clock)
         of_copies.open(UNLIMITED_S)
-        recorders = [Recorder(of_copies) for _ in range(self._lanes)]
+        recorders = [Recorder(of_copies) for _ in range(self._shape.lanes)]
         files, copies = [*self._files.files], self._context.copies
         work = Snapshots(parts, recorders, files, copies, self._checkpoint)
-        futures = window.start(work.of_lanes(self._lanes))
+        futures = window.start(work.of_lanes())
         window.supervisor.wait_or_raise(futures, all_done(futures))
         return recorders, work
 

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind
+from mlpstorage_bench.checkpointing.runner.lane_parts import LaneParts
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFile
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
-from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.io_thread import IoThread
-from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.memory import MemoryStore
-from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Store, StoredEntry
 
 MEMORY_TIER = "memory"
 """Tier of the copies to memory of asynchronous checkpoints."""
-
-
-@dataclass(frozen=True)
-class LaneParts:
-    """Objects that the lanes of a rank share."""
-
-    payload: Payload
-    stopping: threading.Event
-    buffers: BufferPool
-    threads: IoThreads
-    chunks_in_flight: int
-    verify_rate: float
 
 
 class FileWork(ABC):
@@ -60,9 +44,9 @@ class FileWork(ABC):
         self.in_flight = 0
         """Chunks that all lanes together can have in flight."""
 
-    def of_lanes(self, count: int) -> list[Callable[[], None]]:
+    def of_lanes(self) -> list[Callable[[], None]]:
         """Return the work of each lane."""
-        return [self._of_lane(number) for number in range(count)]
+        return [self._of_lane(number) for number in range(self._parts.shape.lanes)]
 
     def _of_lane(self, number: int) -> Callable[[], None]:
         thread, recorder = self._parts.threads.of_lane(number), self._recorders[number]
@@ -107,8 +91,8 @@ class FileWork(ABC):
             file.chunking,
             parts.stopping,
             thread,
-            chunks_in_flight=parts.chunks_in_flight,
-            verify_rate=parts.verify_rate,
+            chunks_in_flight=parts.shape.chunks_in_flight,
+            verify_rate=parts.shape.verify_rate,
             buffers=parts.buffers,
         )
 
