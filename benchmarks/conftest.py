@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.interference.loads import RANKS, is_ranks
 from mlpstorage_bench.storage.directory import check_cache_dir
 
 HERE = Path(__file__).parent
-STUDIES = frozenset({HERE / "harness", HERE / "interference", HERE / "test_interference.py"})
+STUDY = HERE / "test_interference.py"
+STUDIES = frozenset({HERE / "harness", HERE / "interference", STUDY})
 """Studies of the harness, sides of the study of interference, and that study."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the study of interference."""
+    """Add the option of the study of interference."""
     group = parser.getgroup("study of interference")
     group.addoption(
         "--interference-pairs",
@@ -26,20 +28,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="runs together; each lies between two runs alone",
     )
-    group.addoption(
-        "--interference-ranks",
-        action="append",
-        default=[],
-        metavar="TYPE=N",
-        help="ranks of a benchmark type (default: 1); may be repeated",
-    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep the ranks of the study's sides from the session, whose types have no such parameter."""
+    if STUDY in named_paths(config):
+        settings = config.getoption("mlps_set") or []
+        config.stash[RANKS] = [one for one in settings if is_ranks(one)]
+        config.option.mlps_set = [one for one in settings if not is_ranks(one)] or None
+
+
+def named_paths(config: pytest.Config) -> list[Path]:
+    """Return the files and directories that the command line names."""
+    return [Path(argument.partition("::")[0]).resolve() for argument in config.args]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out studies unless they are named: `pytest benchmarks/` measures storage alone."""
-    named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     if collection_path not in STUDIES or any(
-        path.is_relative_to(collection_path) for path in named
+        path.is_relative_to(collection_path) for path in named_paths(config)
     ):
         return None
     return True

@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.interference.loads import (
     LOADS,
-    RANKS_OPTION,
+    RANKS,
     SETTINGS_OPTION,
     check_launches_its_own,
     check_prefixes,
@@ -42,8 +42,7 @@ def side(name: str, config: pytest.Config, study_dir: Path) -> Side:
     check_prefixes("--mlps-profile", profiles)
     check_prefixes(SETTINGS_OPTION, settings)
     options = tuple(options_of(name, profiles, settings))
-    ranks = ranks_of(name, config.getoption(RANKS_OPTION))
-    return Side(name, ranks, options, study_dir / name)
+    return Side(name, ranks_of(name, config.stash[RANKS]), options, study_dir / name)
 
 
 @pytest.mark.parametrize("beside", BESIDE)

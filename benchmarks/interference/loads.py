@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pytest
+
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.environment import detect_launcher
 
 SETTINGS_OPTION = "--mlps-set"
-RANKS_OPTION = "--interference-ranks"
+RANKS = pytest.StashKey[Sequence[str]]()
+"""Settings TYPE.ranks=N, which are the study's own."""
 LOADS: Mapping[str, tuple[str, ...]] = {
     "kv_cache": ("duration=30", "write_limit_gb=1024", "storage_capacity_gb=2"),
     "training": ("epochs=4", "scale=0.125"),
@@ -50,18 +53,17 @@ def check_prefixes(option: str, values: Sequence[str]) -> None:
             raise InvalidInputError(option, value, f"{accepted}, as each side has its own load")
 
 
-def ranks_of(name: str, values: Sequence[str]) -> int:
-    """Return the number of ranks of a type in values TYPE=N, the last one; 1 unless given."""
-    ranks = 1
-    for value in values:
-        key, _, number = value.partition("=")
-        if key not in LOADS or not number.isdecimal() or not 0 < int(number) <= _MOST_RANKS:
-            raise InvalidInputError(
-                RANKS_OPTION,
-                value,
-                f"TYPE=N with one of {', '.join(LOADS)} and 1 to {_MOST_RANKS} ranks",
-            )
-        ranks = int(number) if key == name else ranks
+def ranks_of(name: str, settings: Sequence[str]) -> int:
+    """Return the ranks of a type: those of the last setting TYPE.ranks=N; 1 unless there is one."""
+    key, ranks = _ranks_key(name), 1
+    for setting in settings:
+        if setting.startswith(key):
+            number = setting.removeprefix(key)
+            if not number.isdecimal() or not 0 < int(number) <= _MOST_RANKS:
+                raise InvalidInputError(
+                    SETTINGS_OPTION, setting, f"{key}N with 1 to {_MOST_RANKS} ranks"
+                )
+            ranks = int(number)
     return ranks
 
 
@@ -74,8 +76,17 @@ def check_launches_its_own(environ: Mapping[str, str]) -> None:
             launcher.launcher,
             "none, as the study starts the ranks of both sides",
             hint="Run it without a launcher, with "
-            + " and ".join(f"{RANKS_OPTION} {name}=N" for name in LOADS),
+            + " and ".join(f"{SETTINGS_OPTION} {_ranks_key(name)}N" for name in LOADS),
         )
+
+
+def is_ranks(setting: str) -> bool:
+    """Return whether a setting is the number of a side's ranks."""
+    return setting.startswith(tuple(_ranks_key(name) for name in LOADS))
+
+
+def _ranks_key(name: str) -> str:
+    return f"{name}.ranks="
 
 
 def _of_type(name: str, values: Sequence[str]) -> list[str]:

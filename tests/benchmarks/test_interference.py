@@ -47,7 +47,7 @@ def test_smallest_study_has_all_figures(
     output = run(
         *(f"{STUDY}::test_interference[{beside}]", f"--mlps-cache-dir={tmp_path / 'cache'}"),
         *(f"--basetemp={tmp_path / 'study'}", f"--benchmark-json={results}"),
-        *("--interference-ranks", f"{beside}=2", "--mlps-set", "kv_cache.duration=20"),
+        *("--mlps-set", f"{beside}.ranks=2", "--mlps-set", "kv_cache.duration=20"),
         *(word for one in load for word in ("--mlps-set", f"{beside}.{one}")),
     )
     assert f"ranks: kv_cache with 1, {beside} with 2" in output

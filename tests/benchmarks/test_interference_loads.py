@@ -7,6 +7,7 @@ import pytest
 from benchmarks.interference.loads import (
     check_launches_its_own,
     check_prefixes,
+    is_ranks,
     options_of,
     ranks_of,
 )
@@ -45,22 +46,25 @@ def test_value_without_a_type_is_refused() -> None:
         check_prefixes("--mlps-set", ["epochs=2"])
 
 
-def test_ranks_are_those_given_last() -> None:
-    values = ["kv_cache=2", "training=3", "kv_cache=4"]
-    assert [ranks_of(name, values) for name in ("kv_cache", "training")] == [4, 3]
-    assert ranks_of("training", ["kv_cache=2"]) == 1
+def test_ranks_are_those_of_the_last_setting_of_the_type() -> None:
+    settings = ["kv_cache.ranks=2", "training.ranks=3", "kv_cache.ranks=4"]
+    assert [ranks_of(name, settings) for name in ("kv_cache", "training")] == [4, 3]
+    assert ranks_of("checkpointing", settings) == 1
 
 
-@pytest.mark.parametrize("value", ["kv_cache", "kv_cache=0", "kv_cache=5000", "4", "vdb=1"])
-def test_ranks_need_a_type_and_a_number(value: str) -> None:
-    with pytest.raises(InvalidInputError, match="TYPE=N"):
-        ranks_of("kv_cache", [value])
+def test_ranks_are_settings_of_the_study_alone() -> None:
+    settings = ["training.ranks=3", "training.epochs=2", "vdb.ranks=2", "ranks=1"]
+    assert [one for one in settings if is_ranks(one)] == ["training.ranks=3"]
+
+
+@pytest.mark.parametrize("number", ["", "0", "x", "-1", "5000", "1.5"])
+def test_other_ranks_are_refused(number: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"kv_cache\.ranks=N with 1 to 4096 ranks"):
+        ranks_of("kv_cache", [f"kv_cache.ranks={number}"])
 
 
 def test_study_as_a_rank_of_a_launcher_is_refused() -> None:
     check_launches_its_own({})
     environ = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}
-    with pytest.raises(
-        InvalidInputError, match=r"without a launcher, with --interference-ranks kv_cache=N"
-    ):
+    with pytest.raises(InvalidInputError, match=r"without a launcher, with --mlps-set kv_cache\.r"):
         check_launches_its_own(environ)
