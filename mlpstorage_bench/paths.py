@@ -6,9 +6,11 @@ empty. Files are compared by device and inode, so that links do not hide that tw
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import secrets
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,6 +24,8 @@ from mlpstorage_bench.errors import InvalidInputError
 
 CACHE_DIR_OPTION = "--mlps-cache-dir"
 """Names the directory on the storage to be measured."""
+TEMPORARY = re.compile(r"\.mlps-[0-9a-f]{16}\.tmp")
+"""The whole name of a file or directory that is being written."""
 _COMPONENT = re.compile(r"[A-Za-z0-9._-]+")
 _ACCEPTED = "a new file, or one that an earlier run has written"
 _Identity = tuple[int, int] | str
@@ -85,6 +89,16 @@ def digest_name(text: str) -> str:
 def fingerprint(parts: object) -> str:
     """Return a digest of JSON data, independent of the order of keys: XXH3, 128 bits, in hex."""
     return xxhash.xxh3_128_hexdigest(json.dumps(parts, sort_keys=True).encode())
+
+
+def temporary_name(key: str | None = None) -> str:
+    """Return a name for a file or directory while it is written: one for each key, else a new one.
+
+    It is renamed when it is complete; one that a killed process has left is no result to any
+    reader.
+    """
+    digits = secrets.token_hex(8) if key is None else hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f".mlps-{digits}.tmp"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.paths import existing_part, is_directory, is_file, look_up
+from mlpstorage_bench.paths import (
+    TEMPORARY,
+    existing_part,
+    is_directory,
+    is_file,
+    look_up,
+    temporary_name,
+)
 
 OPTION = "--mlps-x"
 
@@ -53,3 +60,9 @@ def test_path_in_another_user_s_directory_is_a_usage_error(tmp_path: Path) -> No
     directory.mkdir(mode=0o700)
     with another_user(), pytest.raises(InvalidInputError, match=r"got .*Permission denied"):
         look_up(OPTION, directory / "x")
+
+
+def test_temporary_names_are_recognised_and_one_for_each_key() -> None:
+    names = [temporary_name(), temporary_name(), temporary_name("a"), temporary_name("b")]
+    assert all(map(TEMPORARY.fullmatch, names))
+    assert len({*names, temporary_name("a")}) == len(names)

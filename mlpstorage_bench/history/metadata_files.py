@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from mlpstorage_bench.leaves.leaf import is_summary, summary_names
 from mlpstorage_bench.leaves.place import TIMESTAMP, place_of
-from mlpstorage_bench.results.tree import METADATA_SUFFIX, TEMPORARY
+from mlpstorage_bench.paths import TEMPORARY
+from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
 OWN_DIRECTORY = ".mlps"
 """Name of a directory that has no runs but those that were removed."""

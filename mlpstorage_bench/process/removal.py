@@ -23,7 +23,7 @@ _RELEASE_S = 5.0
 release the locks of a killed process, in seconds."""
 CLAIM = ".claim"
 """Name of the file that a run locks in each directory that it uses."""
-LEFT_LIST = "checkpoints.json"
+MANIFEST = "checkpoints.json"
 """Name of the list of files that a run leaves for a later one: what it lists is not removed."""
 UNLINKED_WHILE_OPEN = re.compile(r"\.(nfs|fuse_hidden|smb|__afs)[0-9A-Fa-f]{4,}")
 """Names that NFS, FUSE, SMB and AFS give to a file that is unlinked while it is open."""
@@ -61,7 +61,7 @@ def remove_entries(directory: int, names: "re.Pattern[str]") -> None:
     """
     with os.scandir(directory) as found:
         own = [entry for entry in found if names.fullmatch(entry.name) and entry.name != CLAIM]
-    for entry in sorted(own, key=lambda entry: entry.name != LEFT_LIST):
+    for entry in sorted(own, key=lambda entry: entry.name != MANIFEST):
         if entry.is_dir(follow_symlinks=False):
             _remove_named(entry.name, names, directory)
         else:
@@ -130,7 +130,7 @@ def remove_left(path: str, names: str) -> None:
 
 def _has_list(directory: int) -> bool:
     try:
-        os.stat(LEFT_LIST, dir_fd=directory, follow_symlinks=False)
+        os.stat(MANIFEST, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return False
     return True

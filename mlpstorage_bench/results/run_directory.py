@@ -9,8 +9,6 @@ is no run to any reader.
 from __future__ import annotations
 
 import errno
-import hashlib
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,11 +18,10 @@ from datetime import datetime
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.paths import foreign_link_owner
-from mlpstorage_bench.results.tree import TEMPORARY_NAME, TIMESTAMP_FORMAT, RunLocation
+from mlpstorage_bench.paths import foreign_link_owner, temporary_name
+from mlpstorage_bench.results.tree import TIMESTAMP_FORMAT, RunLocation
 
 _CREATION_ATTEMPTS = 20
-_DIGITS = 16
 
 
 def begin_run_directory(
@@ -95,7 +92,7 @@ def whole_run_directory(location: RunLocation) -> Iterator[RunLocation]:
     """
     try:
         is_new = not location.directory.exists()
-        written = _beside(location, secrets.token_hex(_DIGITS // 2)) if is_new else location
+        written = _beside(location, temporary_name()) if is_new else location
     except OSError as error:
         raise ResultsError(str(location.directory), error.strerror or str(error)) from error
     with discarded_on_failure(written):
@@ -110,7 +107,7 @@ def _reserved(location: RunLocation) -> RunLocation | None:
     """
     place = location.directory.relative_to(location.results_dir).as_posix()
     try:
-        written = _beside(location, hashlib.sha256(place.encode()).hexdigest()[:_DIGITS])
+        written = _beside(location, temporary_name(place))
     except FileExistsError as error:
         if location.directory.parent.is_dir():
             return None
@@ -121,8 +118,8 @@ def _reserved(location: RunLocation) -> RunLocation | None:
     return None
 
 
-def _beside(location: RunLocation, digits: str) -> RunLocation:
-    """Return the location with a new temporary directory on the same filesystem.
+def _beside(location: RunLocation, name: str) -> RunLocation:
+    """Return the location with a new temporary directory of this name on the same filesystem.
 
     It is as near to the top of the results directory as this user may write: readers count the
     directories beside those of runs, whatever their names.
@@ -135,7 +132,6 @@ def _beside(location: RunLocation, digits: str) -> RunLocation:
         for path in (parent, *parent.parents)
         if path.is_relative_to(location.results_dir) and path.stat().st_dev == device
     ]
-    name = TEMPORARY_NAME.format(digits)
     while True:
         temporary = above.pop() / name
         try:

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.paths import check_path_component, temporary_name
 from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.json_files import json_text
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
 SUMMARY = "summary.json"
-TEMPORARY_NAME = ".mlps-{}.tmp"
-"""Name of a file or directory that is being written, with 16 hexadecimal digits."""
-TEMPORARY = re.compile(r"\.mlps-[0-9a-f]{16}\.tmp")
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ def write_named(option: str, path: Path, text: str) -> Path:
 def replace_text(path: Path, text: str) -> Path:
     """Write a text file atomically and durably; OSError on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(TEMPORARY_NAME.format(secrets.token_hex(8)))
+    temporary = path.with_name(temporary_name())
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     # the system applies the umask or the directory's default: some filesystems have no other mode
     try:

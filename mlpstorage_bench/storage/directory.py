@@ -20,9 +20,10 @@ from typing import Self
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.paths import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.process import reaper
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.storage.claim import Claim, RefusedDirectoryError, others_can_replace
-from mlpstorage_bench.storage.own_files import MANIFEST, OWN_NAMES
+from mlpstorage_bench.storage.own_files import OWN_NAMES
 
 _ACCEPTED = "a directory of your own that can be written, on the storage to be measured"
 

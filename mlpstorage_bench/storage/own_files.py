@@ -6,24 +6,23 @@ import re
 import stat
 from pathlib import Path
 
+from mlpstorage_bench.paths import TEMPORARY
 from mlpstorage_bench.process.removal import (
     CLAIM,
-    LEFT_LIST,
+    MANIFEST,
     UNLINKED_WHILE_OPEN,
     remove_named,
 )
 from mlpstorage_bench.storage.files import DATA_SUFFIX
 
 BLOCKS_DIRECTORY = "blocks"
-MANIFEST = LEFT_LIST
-"""List of the checkpoints that a run has left for a later one."""
 OWN_NAMES = (
     rf"[0-9a-f]{{32}}(\.\d+)?\{DATA_SUFFIX}(\.tmp)?"  # an entry, or a block of one
     rf"|slab-\d{{3,}}\{DATA_SUFFIX}"
     rf"|\.[0-9a-z-]+-probe\{DATA_SUFFIX}"
     rf"|\{CLAIM}|{BLOCKS_DIRECTORY}|[0-9a-f]{{2}}"
     rf"|{re.escape(MANIFEST)}"
-    r"|\.mlps-[0-9a-f]{16}\.tmp"  # the list while it is written
+    rf"|{TEMPORARY.pattern}"  # the list while it is written
 )
 """A regular expression: the whole name of each file and directory below a rank's directory."""
 OWN = re.compile(OWN_NAMES)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.storage.own_files import MANIFEST
+from mlpstorage_bench.process.removal import MANIFEST
 from tests.session.killed_runs import CONFTEST, in_matrix, kill
 from tests.session.tiny import metadata_of
 

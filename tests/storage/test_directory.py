@@ -15,8 +15,8 @@ import pytest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.process import reaper
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
-from mlpstorage_bench.storage.own_files import MANIFEST
 
 pytestmark = pytest.mark.starts_process
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.paths import digest_name
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.storage.directory import RankDirectory
-from mlpstorage_bench.storage.own_files import MANIFEST
 from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.starts_process

@@ -14,9 +14,9 @@ from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import look_up
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.results.tree import remove_files
 from mlpstorage_bench.storage.directory import RankDirectory
-from mlpstorage_bench.storage.own_files import MANIFEST
 from mlpstorage_bench.storage.store import StoredEntry
 
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import InputFile, look_up
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.record import problems_of
 from mlpstorage_bench.results.sealed_json import CHANGED, is_sealed, sealed
 from mlpstorage_bench.results.tree import write_json
-from mlpstorage_bench.storage.own_files import MANIFEST
 from mlpstorage_bench.storage.store import StoredEntry
 
 _SOURCE = "phase"

@@ -12,9 +12,9 @@ import pytest
 
 from mlpstorage_bench.checkpointing.runner.manifest import Manifest
 from mlpstorage_bench.errors import CapacityError, InvalidInputError
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.storage import files, uncached_io
 from mlpstorage_bench.storage.files import DataFile
-from mlpstorage_bench.storage.own_files import MANIFEST
 from mlpstorage_bench.trial.trial_window import TrialWindow
 from tests.checkpointing.runner.engines import engine
 from tests.checkpointing.runs import parameters

@@ -11,9 +11,9 @@ import pytest
 
 from mlpstorage_bench.checkpointing.runner.engine import Engine
 from mlpstorage_bench.errors import InvalidInputError, StorageError
+from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import DataFile
-from mlpstorage_bench.storage.own_files import MANIFEST
 from tests.checkpointing.runner.engines import RUN, engine
 from tests.checkpointing.runs import parameters
 from tests.trials import SoloRanks

@@ -10,7 +10,7 @@ import pytest
 
 from mlpstorage_bench.checkpointing.runner.manifest import Manifest
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.storage.own_files import MANIFEST
+from mlpstorage_bench.process.removal import MANIFEST
 from tests.checkpointing.runner.engines import RESUMED, engine
 from tests.checkpointing.runs import parameters
 
