@@ -938,6 +938,26 @@ def test_rule_on_another_kind_of_tree_is_met(submission: Submission, rule: str, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("caches", "verdict"),
+    [
+        (["dropped", "", "dropped"], Verdict.OK),
+        (["3 pages left", "", "dropped"], Verdict.WARNING),
+        (["dropped", "", "3 pages left"], Verdict.WARNING),
+        (["", "dropped"], Verdict.WARNING),
+        ([], Verdict.WARNING),
+    ],
+)
+def test_every_drop_of_caches_is_judged(
+    submission: Submission, caches: list[str], verdict: Verdict
+) -> None:
+    dropped_caches(submission)
+    path = metadata_of(leaf_of(submission.checkpointing))
+    set_keys(path, caches, "mlpstorage", "metrics", "read", "caches")
+    assert verdict in {f.verdict for f in findings_of(submission) if f.rule == "4.3.1"}
+
+
+@pytest.mark.slow
 def test_all_problems_of_a_rule_are_given(submission: Submission) -> None:
     for option in ("1", "2"):
         path = submission.kv_leaf / "summary.json"

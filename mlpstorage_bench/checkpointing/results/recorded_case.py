@@ -54,10 +54,11 @@ def _objections(case: CaseRecord, total_ranks: int) -> Iterator[str]:
     if corrupt:
         yield f"{corrupt:.0f} files had other data than was written"
     if kind_of(case) == "read":
-        yield from _objections_to_handover(case.trials[0])
+        yield from _objections_to_handover(case.trials)
 
 
-def _objections_to_handover(first: TrialRecord) -> Iterator[str]:
+def _objections_to_handover(reads: Sequence[TrialRecord]) -> Iterator[str]:
+    first = reads[0]
     seconds = number_of(first.metrics.get("handover_s"))
     if seconds is not None and seconds > mlperf.HANDOVER_S:
         yield (
@@ -65,12 +66,27 @@ def _objections_to_handover(first: TrialRecord) -> Iterator[str]:
             f"{mlperf.HANDOVER_S:.0f} s"
         )
     ratio = number_of(first.metrics.get("data_to_memory"))
-    caches = str(first.metrics.get("caches") or "not known")
-    if caches != _DROPPED and (ratio is None or ratio <= mlperf.MEMORY_FACTOR):
+    cached = _not_dropped(reads)
+    if cached and (ratio is None or ratio <= mlperf.MEMORY_FACTOR):
         yield (
-            f"the page cache before the first read: {caches}, and no more than "
+            f"the page cache before {cached}, and no more than "
             f"{mlperf.MEMORY_FACTOR} x the hosts' memory was written"
         )
+
+
+def _not_dropped(reads: Sequence[TrialRecord]) -> str:
+    """Return the first read before which pages were not dropped, and why; '' without one.
+
+    They are dropped before the first one, after a resumption, and before a checkpoint is read
+    again; others have nothing to say.
+    """
+    for number, read in enumerate(reads, start=1):
+        caches = str(read.metrics.get("caches") or "")
+        if number == 1 and caches != _DROPPED:
+            return f"the first read: {caches or 'not known'}"
+        if caches not in {"", _DROPPED}:
+            return f"read {number}: {caches}"
+    return ""
 
 
 def _unproven(case: CaseRecord) -> Iterator[str]:

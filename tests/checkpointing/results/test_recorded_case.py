@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +81,29 @@ def test_each_doubt_is_an_objection(make: Callable[[], CaseRecord], reason: str)
     found = judged(make(), phase="read").objections
     assert len(found) == 1
     assert reason in found[0]
+
+
+def reads_after_drops(*left: int | None) -> CaseRecord:
+    """Return ten reads whose first ones began after a drop that has left so many pages."""
+    reads = ten("read", handover_s=2.0)
+    for pages, of_ranks in zip(left, reads, strict=False):
+        of_ranks[:] = [replace(one, cached_pages=pages) for one in of_ranks]
+    return case_of("read", reads, **MLPERF)
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        ((0, None, 0), ""),
+        ((5, None, 0), "before the first read: 40 pages left"),
+        ((0, None, 5), "before read 3: 40 pages left"),
+    ],
+)
+def test_every_drop_of_pages_has_to_succeed(left: tuple[int | None, ...], reason: str) -> None:
+    """Also the one after a resumption, and before a checkpoint is read again."""
+    found = judged(reads_after_drops(*left), phase="read").objections
+    assert len(found) == bool(reason)
+    assert reason in "".join(found)
 
 
 def test_data_beyond_three_times_memory_needs_no_dropped_caches() -> None:
