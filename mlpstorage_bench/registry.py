@@ -101,8 +101,10 @@ def load(name: str) -> TestedType:
 @functools.cache
 def _object_of(name: str, location: str) -> TestedType:
     """Return the object at a place, if it has every member that a session uses."""
-    services = importlib.import_module("mlpstorage_bench.trial.services")
-    base = importlib.import_module("mlpstorage_bench.trial.base_type").BaseType
+    # sessions that use no type import this module, and these load NumPy and pydantic
+    from mlpstorage_bench.trial.base_type import BaseType  # noqa: PLC0415 - see above
+    from mlpstorage_bench.trial.services import TestedType  # noqa: PLC0415 - see above
+
     module, _, attribute = location.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute, None)
@@ -110,8 +112,8 @@ def _object_of(name: str, location: str) -> TestedType:
         raise _unusable(name, location, str(error)) from error
     if found is None:
         raise _unusable(name, location, f"{module} has no {attribute!r}")
-    own_bases = [base] if isinstance(found, base) else []
-    missing = missing_members(found, services.TestedType, *own_bases)
+    own_bases = [BaseType] if isinstance(found, BaseType) else []
+    missing = missing_members(found, TestedType, *own_bases)
     if missing:
         raise _unusable(
             name,
