@@ -242,8 +242,15 @@ class TrendRow(NamedTuple):
 def _write_trend(curves: Mapping[str, Sequence[Point]], metric: str, unit: str, form: str) -> None:
     rows = [
         TrendRow(
-            *(case, p.run_id, p.started.isoformat(), metric, unit),
-            *(p.value, p.low, p.high, p.series),
+            case=case,
+            run_id=p.run_id,
+            started=p.started.isoformat(),
+            metric=metric,
+            unit=unit,
+            value=p.value,
+            least=p.low,
+            greatest=p.high,
+            series=p.series,
         )
         for case, points in curves.items()
         for p in points

@@ -126,8 +126,10 @@ class KVCache:
         changes = self._plan.notes_on_changes(str(workload), changed)
         pausing = Pausing(self._plan.pauses, self._services.trials.announce_pause)
         runs = WorkloadRuns(
-            *(self._engine, changed, self._plan.profile.seed),
-            lambda number: self._trace_parts(name, number),
+            self._engine,
+            changed,
+            self._plan.profile.seed,
+            trace_parts=lambda number: self._trace_parts(name, number),
         )
         trials = WorkloadTrials(self._engine, runs, opened, pausing, run, changes)
         self._engine.show_to(self._services.trials.viewer, is_on=self._services.trials.is_watched)

@@ -101,7 +101,8 @@ class ThreadTimes:
             moment_ns,
             {thread_id: threads.cpu_ns(thread_id) for thread_id in ids},
             {thread_id: time_ns for thread_id, time_ns in queued.items() if time_ns is not None},
-            *(lanes_ready_ns, delayed),
+            lanes_ready_ns=lanes_ready_ns,
+            delayed=delayed,
         )
 
     def since(

@@ -169,7 +169,10 @@ def datasize_facts(
         args=reference_arguments(
             settings,
             request_for(settings, location.benchmark_type).overrides,
-            *(plan.arguments(), location.command, systemname, len(hosts)),
+            plan.arguments(),
+            command=location.command,
+            systemname=systemname,
+            num_hosts=len(hosts),
             exec_type=exec_type,
         ),
         user_set=_as_json(settings.user_set),

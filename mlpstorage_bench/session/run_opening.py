@@ -52,7 +52,11 @@ def part_for(
             return part
     of_model = [part.run for part in of_type if part.model == model]
     return _open_for(
-        *(session, of_type[0].kind, of_type[0].plan, model, of_type[0]),
+        session,
+        of_type[0].kind,
+        of_type[0].plan,
+        model,
+        first=of_type[0],
         before=of_model[-1] if of_model and without_cases else None,
     )
 

@@ -32,7 +32,8 @@ class IoThreads:
         slots = of_each * chunks_in_flight
         self._threads = [
             IoThread(
-                *(open_queue, slots),
+                open_queue,
+                slots,
                 memory=memory,
                 helpers=of_each,
                 name=f"io-{number}",

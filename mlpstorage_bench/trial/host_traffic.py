@@ -75,7 +75,9 @@ class HostTraffic:
             return Audit(None, "not measurable", f"{seen.reason} on {self.host}")
         if seen.source.strength == "bound":
             return audit_bound(
-                *(self._reported, seen.traffic, seen.source),
+                self._reported,
+                moved=seen.traffic,
+                source=seen.source,
                 doubtful=self._doubtful,
                 host=self.host,
                 lack=seen.reason,

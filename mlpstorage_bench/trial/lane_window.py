@@ -86,7 +86,10 @@ def measure_lanes(
     stopping, lanes, window = threading.Event(), _Lanes(), Window(RealClock())
     recorders = [Recorder(window) for _ in range(shape.lanes)]
     place = RankPlace(
-        *(context.rank, context.host, context.io_mode, context.counters),
+        rank=context.rank,
+        host=context.host,
+        io_mode=context.io_mode,
+        counters=context.counters,
         chunk_bytes=shape.chunking.chunk_bytes,
     )
     with ranks.defer_interrupts(), ExitStack() as resources:

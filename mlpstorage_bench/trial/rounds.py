@@ -77,7 +77,8 @@ class Rounds:
         """Let the gate run more trials of this case, at a time as many as were planned."""
         services = self._services
         services.offer_more(
-            *(self._case.record.case, services.trials.planned),
+            self._case.record.case,
+            services.trials.planned,
             lambda count: self._more(pool, count),
         )
 

@@ -87,7 +87,9 @@ class TrialWindow:
             lanes.recorders, None if watch is None else watch.of_trial(watched)
         )
         self.supervisor = TrialSupervisor(
-            *(lanes.threads, lanes.stopping, ranks),
+            lanes.threads,
+            lanes.stopping,
+            signals=ranks,
             on_poll=lambda: self.series.sample(window.clock.now_ns()),
             remaining_s=lambda: window.remaining_s,
             stop_work=stop_work,

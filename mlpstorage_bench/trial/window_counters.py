@@ -91,9 +91,15 @@ class WindowCounters:
         counts = [reading.traffic for reading in bottom if reading is not None]
         is_counted = bool(counts) and len(counts) == len(bottom)
         return cls(
-            *(cpu_s(), times, process, counters.device, device_reading),
-            *(below, Traffic.sum(counts) if is_counted else None),
-            *(counters.mount, None if of_source is None else of_source.traffic),
+            cpu_s=cpu_s(),
+            threads=times,
+            process=process,
+            device=counters.device,
+            device_reading=device_reading,
+            underlying=below,
+            underlying_traffic=Traffic.sum(counts) if is_counted else None,
+            mount=counters.mount,
+            mount_traffic=None if of_source is None else of_source.traffic,
         )
 
     def process_since(self, before: WindowCounters) -> Traffic | None:

@@ -100,8 +100,12 @@ class Engine(TrialEngine):
         try:
             self._files = self._share_files(self._parameters)
             self._left = LeftCheckpoints(
-                *(self._parameters, self._ranks, self._directory, self._files, self._seed),
-                self._site.run_id,
+                self._parameters,
+                self._ranks,
+                self._directory,
+                self._files,
+                seed=self._seed,
+                run_id=self._site.run_id,
             )
             if self._goes_on:
                 self._last_write_at = self._left.take_up()
@@ -215,9 +219,7 @@ class Engine(TrialEngine):
             counters=self._counters,
             copies=self._copies,
         )
-        return run_checkpoint(
-            *(parameters, context, self._ranks, self._files, kind, slot, self.watch)
-        )
+        return run_checkpoint(parameters, context, self._ranks, self._files, kind, slot, self.watch)
 
     def _share_files(self, parameters: Parameters) -> ShareFiles:
         ranks = parameters.sharers(self._ranks.size)
@@ -327,7 +329,11 @@ class Engine(TrialEngine):
             chosen = parameters.io_queue
             self.watch.begin("calibration", None)
             self._ceilings[kind] = calibrate(
-                *(parameters, self._ranks, self._payload, self._files.files, kind),
+                parameters,
+                self._ranks,
+                self._payload,
+                self._files.files,
+                kind,
                 is_queued=mode == "direct"
                 or moves_buffered(self._storage.queue(mode) if chosen == "auto" else chosen),
             )

@@ -145,8 +145,12 @@ class _Trial:
             )
             ranks.barrier()
             warm_up = WarmUp(
-                *(workload, context.storage_capacity_bytes, pool),
-                *(window.supervisor, ranks, window.series),
+                workload,
+                context.storage_capacity_bytes,
+                pool,
+                window.supervisor,
+                ranks,
+                window.series,
             )
             preconditioned = warm_up.precondition()
             warm_up.prepare()
@@ -201,7 +205,10 @@ class _Trial:
     def _place(self) -> RankPlace:
         context = self._context
         return RankPlace(
-            *(context.rank, context.host, context.io_mode, context.counters),
+            rank=context.rank,
+            host=context.host,
+            io_mode=context.io_mode,
+            counters=context.counters,
             chunk_bytes=self._workload.io_chunk_kib * KIB,
         )
 

@@ -55,7 +55,10 @@ class _TorchTrial:
         self._clock = RealClock()
         self._window = Window(self._clock)
         place = RankPlace(
-            *(context.rank, context.host, "buffered", context.counters),
+            rank=context.rank,
+            host=context.host,
+            io_mode="buffered",
+            counters=context.counters,
             chunk_bytes=context.place.contents.chunk_bytes,
         )
         self._common = CommonWindow(self._window, place, ranks)
@@ -137,8 +140,15 @@ class _TorchTrial:
                 break
         self._epochs.append(
             EpochTimes(
-                *(number, done, began_at, began_ns, first_ended_ns, ended_ns),
-                *(waited_ns, first_wait_ns, late_ns),
+                epoch=number,
+                steps=done,
+                began_at=began_at,
+                began_ns=began_ns,
+                first_step_ended_ns=first_ended_ns,
+                ended_ns=ended_ns,
+                data_wait_ns=waited_ns,
+                first_wait_ns=first_wait_ns,
+                late_ns=late_ns,
             )
         )
         return reason

@@ -108,7 +108,10 @@ class _Trial:
         ]
         recorders = [one.recorder for one in self._readers]
         place = RankPlace(
-            *(context.rank, context.host, context.io_mode, context.counters),
+            rank=context.rank,
+            host=context.host,
+            io_mode=context.io_mode,
+            counters=context.counters,
             chunk_bytes=context.place.contents.chunk_bytes,
         )
         return resources.enter_context(
