@@ -128,7 +128,6 @@ WITH_UNTYPED_OBJECTS = {
     "checkpointing/fixture.py": "arguments of a user's call, before they are parsed",
     "checkpointing/results/stored_trial.py": "a kept checkpoint, while it is parsed",
     "kvcache/config/slo.py": "arguments of a user's marker, before they are parsed",
-    "trial/rank_window.py": "fields of a record, for a record that extends it",
     "kvcache/results/stored_trial.py": "a kept trial, while it is parsed",
     "kvcache/workload/traces/client_rates.py": "an object of a user's trace, while it is parsed",
     "kvcache/workload/traces/fields.py": "a row of a user's trace, while it is parsed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.measure.audit import Audit, audit
@@ -25,6 +25,9 @@ from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.kernel_queue import QueueKind
 from mlpstorage_bench.units import GIB, NS_PER_S
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _BUFFERED_WRITES = (
     "the kernel counts what a process writes when it is in the page cache, not when it is written "
@@ -94,9 +97,16 @@ class RankWindow:
     started_at: float = 0.0
     """When the trial began on this rank (seconds since the epoch, this host's clock)."""
 
-    def window_fields(self) -> dict[str, Any]:
-        """Return the values of these fields by name, for a record of a type that has more."""
-        return {one.name: getattr(self, one.name) for one in fields(RankWindow)}
+    @classmethod
+    def _joined(cls, window: RankWindow, own: DataclassInstance) -> Self:
+        """Return a record that has the fields of a window, and `own` ones of a benchmark type.
+
+        Each type has a method with the class of its own fields, so that they are checked.
+        """
+        return cls(
+            **{one.name: getattr(window, one.name) for one in fields(RankWindow)},
+            **{one.name: getattr(own, one.name) for one in fields(own)},
+        )
 
     def totals(self) -> Self:
         """Return the record without the histograms' counts, for rank 0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.measure.histogram import Histogram
@@ -19,11 +20,8 @@ from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankCheckpoint(RankWindow):
-    """One rank's part of a checkpoint that was written or read.
-
-    Its window opens when all ranks are there, and closes when the rank's own files are complete.
-    """
+class CheckpointPart:
+    """One rank's part of a checkpoint, and the training around it."""
 
     kind: Kind
     checkpoint: int
@@ -52,6 +50,19 @@ class RankCheckpoint(RankWindow):
     were not dropped, or nothing counts them."""
     drop_problem: str = ""
     """Reason why pages were not dropped or counted; '' if they were."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankCheckpoint(CheckpointPart, RankWindow):
+    """Record of one rank's part of a checkpoint that was written or read.
+
+    Its window opens when all ranks are there, and closes when the rank's own files are complete.
+    """
+
+    @classmethod
+    def of(cls, window: RankWindow, part: CheckpointPart) -> Self:
+        """Return the record of a rank that has moved its part in a window."""
+        return cls._joined(window, part)
 
     @property
     def work(self) -> Work:

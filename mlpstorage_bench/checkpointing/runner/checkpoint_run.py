@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind, Parameters
-from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
+from mlpstorage_bench.checkpointing.results.rank_checkpoint import CheckpointPart, RankCheckpoint
 from mlpstorage_bench.checkpointing.runner.lane_parts import LaneParts, lane_shape
 from mlpstorage_bench.checkpointing.runner.lane_works import (
     MEMORY_TIER,
@@ -139,8 +139,7 @@ class _Run:
         )
         if self._kind == "write" and measured.failure is None and closed_by == COMPLETE:
             self._files.written[self._checkpoint] = work.complete
-        return RankCheckpoint(
-            **measured.window_fields(),
+        part = CheckpointPart(
             kind=self._kind,
             checkpoint=self._checkpoint,
             tensor_bytes=self._files.tensor_bytes,
@@ -150,6 +149,7 @@ class _Run:
             training_began_ns=None if snapshot is None else window.opened_ns,
             interval_s=self._parameters.time_between_checkpoints,
         )
+        return RankCheckpoint.of(measured, part)
 
     def _place(self) -> RankPlace:
         context = self._context

@@ -38,8 +38,8 @@ class ReadBack:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankTrial(RankWindow):
-    """Record of one rank in one trial."""
+class ServedRequests:
+    """Requests of one rank in one trial, and entries in its cache."""
 
     requests: RequestCounters
     arrived: int
@@ -63,6 +63,16 @@ class RankTrial(RankWindow):
     """Seed of this rank's requests."""
     is_simulated: bool = False
     """Whether the trial ran without storage: values then state the demand of the workload."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankTrial(ServedRequests, RankWindow):
+    """Record of one rank in one trial."""
+
+    @classmethod
+    def of(cls, window: RankWindow, served: ServedRequests) -> Self:
+        """Return the record of a rank that has served requests in a window."""
+        return cls._joined(window, served)
 
     def totals(self) -> Self:
         """Return the record without the histograms' counts, for rank 0.

@@ -15,7 +15,7 @@ from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import chunking
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.results.rank_trial import RankTrial, ReadBack
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial, ReadBack, ServedRequests
 from mlpstorage_bench.kvcache.runner.context import (
     MakeStore,
     TrialContext,
@@ -188,8 +188,7 @@ class _Trial:
                 corruption=measured.corruption or checked.corruption,
             )
             requests.corrupt_reads += checked.corrupt_chunks
-        return RankTrial(
-            **measured.window_fields(),
+        served = ServedRequests(
             users=workload.users,
             requests=requests,
             arrived=pool.scheduler.arrived,
@@ -201,6 +200,7 @@ class _Trial:
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
         )
+        return RankTrial.of(measured, served)
 
     def _place(self) -> RankPlace:
         context = self._context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.training.workload.minimum import EpochFigures
@@ -49,8 +50,8 @@ class EpochTimes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankTraining(RankWindow):
-    """Record of one rank in one trial of a training."""
+class TrainedEpochs:
+    """Epochs of one rank in one trial, and the workload that they had."""
 
     epochs: tuple[EpochTimes, ...]
     batch: int
@@ -65,6 +66,16 @@ class RankTraining(RankWindow):
     """Reads of samples, or of groups of them, that found other data than was written."""
     emptied_bytes: int = 0
     """Bytes of files whose pages were dropped from the page cache before the trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankTraining(TrainedEpochs, RankWindow):
+    """Record of one rank in one trial of a training."""
+
+    @classmethod
+    def of(cls, window: RankWindow, trained: TrainedEpochs) -> Self:
+        """Return the record of a rank that has trained epochs in a window."""
+        return cls._joined(window, trained)
 
     @property
     def figures(self) -> list[EpochFigures]:

@@ -18,7 +18,7 @@ from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.dataset.raw_files import RawReader, payload_of
-from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
+from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining, TrainedEpochs
 from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.training.runner.torch_loader import ReadSample, TorchLoader
 from mlpstorage_bench.training.runner.trial import EPOCHS
@@ -93,8 +93,7 @@ class _TorchTrial:
             corruption=next(iter(self._corruptions), ""),
             failure=self._failure,
         )
-        return RankTraining(
-            **replace(common.record(work), cpu_s=None).window_fields(),
+        trained = TrainedEpochs(
             epochs=tuple(self._epochs),
             batch=workload.batch,
             computation_s=workload.computation_s,
@@ -103,6 +102,7 @@ class _TorchTrial:
             least_au=workload.training_model.least_au,
             corrupt_reads=len(self._corruptions),
         )
+        return RankTraining.of(replace(common.record(work), cpu_s=None), trained)
 
     def _run_epochs(self, loader: TorchLoader) -> str:
         """Run all epochs, each begun by all ranks together; return why that ended."""

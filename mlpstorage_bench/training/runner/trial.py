@@ -15,7 +15,7 @@ from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.dataset.raw_files import RawReader, payload_of
-from mlpstorage_bench.training.results.rank_training import RankTraining
+from mlpstorage_bench.training.results.rank_training import RankTraining, TrainedEpochs
 from mlpstorage_bench.training.runner.accelerator import Accelerator
 from mlpstorage_bench.training.runner.batch_loader import BatchLoader
 from mlpstorage_bench.training.runner.context import TrainingContext
@@ -198,8 +198,7 @@ class _Trial:
             corruption=next((one.corruption for one in self._readers if one.corruption), ""),
             waited_ns=max(0, len(self._lanes) * window.length_ns - busy_ns),
         )
-        return RankTraining(
-            **measured.window_fields(),
+        trained = TrainedEpochs(
             epochs=epochs,
             batch=workload.batch,
             computation_s=workload.computation_s,
@@ -208,3 +207,4 @@ class _Trial:
             least_au=workload.training_model.least_au,
             corrupt_reads=sum(one.corrupt_reads for one in self._readers),
         )
+        return RankTraining.of(measured, trained)
