@@ -157,7 +157,7 @@ def _services(
 
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
     trials = part.kind.planned_trials(part.plan, is_scenario=is_scenario)
-    rounds = planned_rounds(session, trials) if timed.is_enabled else 1
+    rounds = planned_rounds(session, trials, is_timed=timed.is_enabled)
     assert part.engine is not None, "tests begin after their engines"
 
     def open_case(
@@ -181,7 +181,7 @@ def _services(
             most_trials(session, trials),
             lambda when, seconds: pauses.announce(session, when, seconds),
             lambda line: pauses.say(session, line),
-            progress.viewer_of(session, request.node),
+            progress.viewer_of(session, request.node, is_timed=timed.is_enabled),
             is_watched=progress.is_watched(session),
         ),
         offer_more=lambda *of_case: offer_more(session, opened[0], *of_case),

@@ -28,8 +28,13 @@ def make_gate(session: MlpsSession, benchmark_type: str) -> GatePolicy:
     )
 
 
-def planned_rounds(session: MlpsSession, trials: int) -> int:
-    """Return the number of trials of a case: more than `trials` for a self-test of the gate."""
+def planned_rounds(session: MlpsSession, trials: int, *, is_timed: bool = True) -> int:
+    """Return the number of trials of a case: more than `trials` for a self-test of the gate.
+
+    There is one where rounds are not timed, with `--benchmark-disable`.
+    """
+    if not is_timed:
+        return 1
     settings = session.settings
     return rounds(settings.gate, trials, are_set=settings.trials is not None)
 

@@ -22,6 +22,7 @@ from mlpstorage_bench.progress.state import Progress, Viewer
 from mlpstorage_bench.progress.text import line, region
 from mlpstorage_bench.session import terminal
 from mlpstorage_bench.session.activation import SCENARIO
+from mlpstorage_bench.session.judging import planned_rounds
 from mlpstorage_bench.session.pytest_internals.capture import is_captured, uncaptured
 from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
@@ -44,8 +45,11 @@ def _is_shown(session: MlpsSession) -> bool:
     return session.settings.progress.mode != "off" and session.config.get_verbosity() >= 0
 
 
-def viewer_of(session: MlpsSession, item: pytest.Item) -> Viewer | None:
-    """Return where the progress of a test is shown; None on ranks other than 0, or if it is not."""
+def viewer_of(session: MlpsSession, item: pytest.Item, *, is_timed: bool) -> Viewer | None:
+    """Return where the progress of a test is shown; None on ranks other than 0, or if it is not.
+
+    `is_timed` is whether pytest-benchmark times the rounds of tests.
+    """
     if not session.is_root:
         return None
     shows = [*_shown(session)]
@@ -60,7 +64,8 @@ def viewer_of(session: MlpsSession, item: pytest.Item) -> Viewer | None:
 
     items = [one for one in item.session.items if _measures(one)]
     number = items.index(item) + 1 if item in items else 1
-    return Viewer(show, number, max(1, len(items)), _trials_of(session, item, items[number:]))
+    later = _trials_of(session, item, items[number:], is_timed=is_timed)
+    return Viewer(show, number, max(1, len(items)), later)
 
 
 def _measures(item: pytest.Item) -> bool:
@@ -72,17 +77,25 @@ def _types_of(item: pytest.Item) -> list[str]:
     return registry.types_of_fixtures(fixtures_of(item))
 
 
-def _trials_of(session: MlpsSession, item: pytest.Item, later: list[pytest.Item]) -> int | None:
-    """Return the planned trials of later tests; None if one is of another type than `item`."""
+def _trials_of(
+    session: MlpsSession, item: pytest.Item, later: list[pytest.Item], *, is_timed: bool
+) -> int | None:
+    """Return how many trials later tests run; None if one is of another type than `item`."""
     if any(_types_of(one) != _types_of(item) for one in later):
         return None
     return sum(
-        registry.load(name).planned_trials(
-            session.plan(name), is_scenario=one.get_closest_marker(SCENARIO) is not None
-        )
+        _trials_of_test(session, name, one, is_timed=is_timed)
         for one in later
         for name in _types_of(one)
     )
+
+
+def _trials_of_test(session: MlpsSession, name: str, item: pytest.Item, *, is_timed: bool) -> int:
+    """Return how many trials of a type a test runs, with those that do not count."""
+    kind, plan = registry.load(name), session.plan(name)
+    is_scenario = item.get_closest_marker(SCENARIO) is not None
+    planned = kind.planned_trials(plan, is_scenario=is_scenario)
+    return kind.warm_up_trials(plan) + planned_rounds(session, planned, is_timed=is_timed)
 
 
 def _shown(session: MlpsSession) -> Iterator[Callable[[Progress], None]]:

@@ -63,6 +63,10 @@ class TrainingBenchmark(BaseType):
         """Return the number of measured trials that the plan has for a test."""
         return cast("TrainingPlan", plan).trials(is_scenario=is_scenario)
 
+    def warm_up_trials(self, plan: Plan) -> int:
+        """Return the number of trainings that a test runs before those that count."""
+        return cast("TrainingPlan", plan).warm_up_trials
+
     def fixture(self, services: TestServices) -> Training:
         """Return the object that a test gets."""
         return Training(services)

@@ -145,31 +145,32 @@ class _Started:
 
     def run_each_apart(self) -> TrainingResult:
         """Run each trial as the case of a run of its own, the first ones to warm up (2.1.17)."""
-        notes = self._made()
-        for _ in range(self._plan.warm_up_trials):
-            self._run_apart(f"{self._name}{WARM_UP}", notes)
+        notes, planned = self._made(), self._services.trials.planned
+        for later in reversed(range(self._plan.warm_up_trials)):
+            self._run_apart(f"{self._name}{WARM_UP}", notes, later + planned)
         results: list[TrainingTrial] = []
         samples: list[TrainingSamples] = []
 
         def round_() -> None:
-            trials = self._run_apart(self._name, notes)
+            trials = self._run_apart(self._name, notes, max(0, planned - len(results) - 1))
             results.extend(trials.results)
             samples.extend(trials.samples)
             self._services.advance_clock(trials.results[-1].round_s)
 
-        planned = self._services.trials.planned
         self._services.benchmark.pedantic(round_, rounds=planned, iterations=1)
         result = self._pooled(results, samples)
         self._services.benchmark.extra_info.update(result.metrics())
         return result
 
-    def _run_apart(self, name: str, notes: list[str]) -> TrainingTrials:
-        """Run one trial in a run of its own, and return it."""
+    def _run_apart(self, name: str, notes: list[str], later: int) -> TrainingTrials:
+        """Run one trial in a run of its own, `later` of which follow, and return it."""
         opened, run = self._services.open_case(
             self._record(name, 1), self._workload.model, in_run_of_its_own=True
         )
         pausing = Pausing(self._plan.pauses, self._services.trials.announce_pause)
-        trials = TrainingTrials(self._engine, self._runs, opened, pausing, run, notes)
+        trials = TrainingTrials(
+            *(self._engine, self._runs, opened, pausing, run, notes), later_in_test=later
+        )
         try:
             trials.run_one()
             pooled = self._pooled(trials.results, trials.samples)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.benchmark_type.interface import TypeFields
+from mlpstorage_bench.benchmark_type.plan import Plan
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.table import MetricTable
@@ -40,6 +41,11 @@ class BaseType:
     def check_site(self, cache_dir: Path) -> None:
         """Raise InvalidInputError if this host cannot have files in the directory."""
         check_cache_dir(cache_dir)
+
+    def warm_up_trials(self, plan: Plan) -> int:
+        """Return the number of trials that a test runs before those that count: none."""
+        del plan
+        return 0
 
     def further_files(
         self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None

@@ -79,6 +79,8 @@ class CaseTrials(Generic[Result, Samples]):
         pausing: Pausing,
         run: RunTrials,
         notes: Sequence[str] = (),
+        *,
+        later_in_test: int = 0,
     ) -> None:
         self.case = case
         """The case, whose record is replaced after each trial."""
@@ -86,6 +88,8 @@ class CaseTrials(Generic[Result, Samples]):
         self._work = work
         self._pausing = pausing
         self._name = f"{work.noun} {case.record.case}"
+        self._later_in_test = later_in_test
+        """Trials that its test runs after those of this case."""
         self.results: list[Result] = []
         """The pooled result of each trial."""
         self.samples: list[Samples] = []
@@ -169,6 +173,7 @@ class CaseTrials(Generic[Result, Samples]):
             pauses.after_trial_s,
             work.warmup_s,
             work.window_s,
+            self._later_in_test,
         )
 
     def _restore(self, number: int, finished: FinishedTrial[Result, Samples]) -> float:

@@ -107,6 +107,10 @@ class TestedType(BenchmarkType, Protocol):
         """Return the number of trials that the plan has for a test."""
         ...
 
+    def warm_up_trials(self, plan: Plan) -> int:
+        """Return the number of trials that a test runs before those that count."""
+        ...
+
     def fixture(self, services: TestServices) -> object:
         """Return the object that a test gets."""
         ...

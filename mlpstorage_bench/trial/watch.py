@@ -42,6 +42,8 @@ class TrialPlace:
     warmup_s: float
     window_s: float
     """0 where the work decides how long it takes."""
+    later_in_test: int = 0
+    """Trials that its test runs after those of the case."""
 
     @property
     def length_s(self) -> float:
@@ -138,7 +140,7 @@ class Watch:
         """Return the time until the end of all tests, as if later trials were like this one."""
         if viewer.later_trials is None:
             return None
-        later = place.trials - place.trial + viewer.later_trials
+        later = place.trials - place.trial + place.later_in_test + viewer.later_trials
         left_s = self._remaining_s() + (later * place.length_s if later else 0.0)
         return left_s if math.isfinite(left_s) else None
 

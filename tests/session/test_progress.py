@@ -32,6 +32,20 @@ def test_lines_say_where_the_run_is(pytester: pytest.Pytester) -> None:
     assert "\x1b" not in result.stdout.str()
 
 
+@pytest.mark.parametrize("option", first_of("--mlps-gate-selftest", "--benchmark-disable"))
+def test_time_left_is_that_of_all_trials_that_are_to_run(
+    pytester: pytest.Pytester, option: str
+) -> None:
+    """Each trial has a window of a minute, which 20 requests end."""
+    trials, minutes = (1, 4) if option == "--mlps-gate-selftest" else (2, 2)
+    pytester.makepyfile(f"{A_RUN}\ndef test_later(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(
+        *TINY, OFTEN, option, f"--mlps-trials={trials}", "--mlps-cache-dir=cache"
+    )
+    place = "mlpstorage: test 1 of 2, case 1, trial 1 of *: planning"
+    result.stdout.fnmatch_lines([f"{place}, about {minutes} min left in all"])
+
+
 @pytest.mark.parametrize("silent", first_of("--mlps-progress=off", "-q"))
 def test_progress_can_be_silenced(pytester: pytest.Pytester, silent: str) -> None:
     pytester.makepyfile(A_RUN)

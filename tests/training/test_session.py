@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -140,10 +141,19 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
         "--mlps-report=report.md",
         "--mlps-gate-report=gate.json",
         "--mlps-export=json:out.json",
+        "--mlps-progress=lines:0.000001",
     )
     command = (sys.executable, "-m", "pytest", *CLOSED, f"--mlps-results-dir={results}", *files)
     result = pytester.run(*command, timeout=120)
     result.assert_outcomes(passed=1)
+    cases = ("train-warm-up", *["train"] * 5)
+    left = (f"about {math.ceil(trials * 6 * LONG_S)} s left in all" for trials in range(6, 0, -1))
+    result.stdout.fnmatch_lines(
+        [
+            f"mlpstorage: case {case}, trial 1 of 1: planning, {text}"
+            for case, text in zip(cases, left, strict=True)
+        ]
+    )
     for number in range(1, 7):
         result.stdout.fnmatch_lines([f"training, unet3d, run {number} of 6: gate passed*"])
     runs = metadata_in(results)
