@@ -45,7 +45,7 @@ OWN = {
     "results/code_image.py": "regular files of an image, and of this package, for their digest",
     "results/run_directory.py": "the run's directory; errors are reported",
     "session/activation.py": "a test file that pytest has read",
-    "session/gate_policy.py": "the summary of GitHub's runner",
+    "report/gate_report.py": "the summary of GitHub's runner",
     "training/config/workload.py": "sizes of a dataset, no file",
     "leaves/leaf.py": "entries of a run's directory",
     "submission/copies.py": "new files in a directory that it makes",

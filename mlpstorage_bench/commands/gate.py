@@ -18,10 +18,15 @@ from mlpstorage_bench.options.declared import given_options
 from mlpstorage_bench.options.settings import gate_settings
 from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import text_width, write_lines
-from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
+from mlpstorage_bench.report.gate_report import (
+    GATE_TABLE_WIDTH,
+    append_step_summary,
+    gate_lines,
+    gate_table,
+)
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
-from mlpstorage_bench.session.gate_policy import GatePolicy, write_step_summary
+from mlpstorage_bench.session.gate_policy import GatePolicy
 
 GATE_OPTION = "--mlps-gate"
 
@@ -60,6 +65,6 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     lines += map(for_terminal, [*github_annotations(result, os.environ), result.headline])
     problems = gate.write_reports(result)
     write_lines(lines)
-    for problem in [*write_step_summary(result, os.environ), *problems]:
+    for problem in [*append_step_summary(result, os.environ), *problems]:
         sys.stderr.write(f"mlpstorage: {for_terminal(problem)}\n")
     return result.exit_status or (TESTS_FAILED if problems else PASSED)

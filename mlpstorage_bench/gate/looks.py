@@ -53,7 +53,8 @@ class Retries:
 
     def most_trials(self, case: str, trials: int) -> int:
         """Return how many trials a case that has had `trials` may have at the last look."""
-        return trials + (self.looks - 1) * self.trials_per_look.get(case, 0)
+        looks = self.looks_at(case, trials)
+        return trials + (looks.planned - looks.current) * looks.trials_per_look
 
 
 def alpha_of_look(rate: float, look: int, looks: int) -> float:

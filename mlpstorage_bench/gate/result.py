@@ -35,6 +35,13 @@ _MOST_SEVERE_FIRST = (
 _MOST_NAMED = 3
 
 
+def outcome_line(reason: str, *, is_failure: bool, has_warning: bool = False) -> str:
+    """Return a line that says first whether the gate failed."""
+    if is_failure:
+        return f"gate FAILED: {reason}"
+    return f"gate passed{' with a warning' if has_warning else ''}: {reason}"
+
+
 @dataclass(frozen=True)
 class FailureRules:
     """Which verdicts fail the session, besides `regressed`."""
@@ -191,8 +198,14 @@ class GateResult:
     @property
     def headline(self) -> str:
         """Outcome of the whole gate in one line: whether it failed, and by what."""
+        is_failure = self.exit_status != PASSED
+        return outcome_line(self.reason, is_failure=is_failure, has_warning=self.has_warning)
+
+    @property
+    def reason(self) -> str:
+        """Reason of a failure; of a gate that passed, the number of metrics with each verdict."""
         if self.exit_status == PASSED:
-            return f"gate passed{' with a warning' if self.has_warning else ''}: {self.summary}"
+            return self.summary
         parts = [self._failed_by(verdict) for verdict in Verdict]
         if self.refusals:
             cases = "case" if len(self.refusals) == 1 else "cases"
@@ -200,7 +213,7 @@ class GateResult:
         if self.fails_by_rules:
             rules = listed([one.text for one in self.unused_rules], _MOST_NAMED)
             parts.append(f"rules that judge nothing: {rules}")
-        return f"gate FAILED: {'; '.join(filter(None, parts))}"
+        return "; ".join(filter(None, parts))
 
     def _failed_by(self, verdict: Verdict) -> str:
         """Return the metrics that fail with a verdict, or the cases where it is of whole cases."""

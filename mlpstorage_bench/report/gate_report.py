@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_markdown, for_terminal
 from mlpstorage_bench.gate.decision import Verdict
+from mlpstorage_bench.gate.github import summary_file
 from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.result import (
     MOST_DISTURBED_IN_A_ROW,
@@ -198,6 +200,22 @@ def write_gate_report(result: GateResult, path: Path) -> None:
     else:
         text = MARKDOWN_BEGINNING + as_markdown(result)
     write_named(REPORT_OPTION, path, text)
+
+
+def append_step_summary(result: GateResult, environ: Mapping[str, str]) -> list[str]:
+    """Append the verdicts to the summary of a step in CI; return a remark if that fails.
+
+    The file is the CI's, not the user's: the session does not fail for it.
+    """
+    summary = summary_file(environ)
+    if summary is None:
+        return []
+    try:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write(as_markdown(result))
+    except OSError as error:
+        return [f"the step's summary {summary} was not written: {error.strerror}"]
+    return []
 
 
 def is_own_gate_report(path: Path) -> bool:

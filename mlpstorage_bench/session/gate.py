@@ -1,4 +1,4 @@
-"""The gate in a session: judges the run, runs more trials if needed, and sets the exit status.
+"""The gate of one run in its session: it judges, runs more trials if needed, and sets the status.
 
 Rank 0 judges and broadcasts the result; all ranks run further trials and set the exit status.
 """
@@ -18,8 +18,9 @@ from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.gate.result import GateResult
 from mlpstorage_bench.gate.series import RunSeries, series_from_metadata
+from mlpstorage_bench.report.gate_report import append_step_summary
 from mlpstorage_bench.results.run_metadata import RunMetadata
-from mlpstorage_bench.session.gate_policy import GatePolicy, write_step_summary
+from mlpstorage_bench.session.gate_policy import GatePolicy
 from mlpstorage_bench.units import counted
 
 RunMore = Callable[[int], None]
@@ -73,6 +74,8 @@ class SessionGate:
         self._path_of = path_of
         """Returns the path of this run's report for one of the settings."""
         self._more: dict[str, tuple[int, RunMore]] = {}
+        self._series: RunSeries | None = None
+        """Figures of the run so far; None if they are to be made from its metadata."""
 
     @property
     def result(self) -> GateResult | None:
@@ -84,8 +87,10 @@ class SessionGate:
         self._more[case] = (trials, run)
 
     def series(self) -> RunSeries:
-        """Return the figures of the run so far, on rank 0."""
-        return series_from_metadata(self._metadata())
+        """Return the figures of the run so far, on rank 0; MlpsError if they cannot be made."""
+        if self._series is None:
+            self._series = series_from_metadata(self._metadata())
+        return self._series
 
     def judge(self, report: Callable[[str], None], others: Sequence[SessionGate] = ()) -> None:
         """Judge the session's run; with retries, run more trials while they may decide it.
@@ -111,6 +116,7 @@ class SessionGate:
         self, result: GateResult, cases: Sequence[str], look: int, report: Callable[[str], None]
     ) -> str:
         """Run more trials of the cases; return the message of the first failure, or ''."""
+        self._series = None
         disturbed = {one.case for one in result.with_verdict(Verdict.DISTURBED)}
         for case in cases:
             trials, run = self._more[case]
@@ -143,7 +149,7 @@ class SessionGate:
         if result is None or not self._is_root:
             return outcome
         self.annotations = github_annotations(result, os.environ)
-        self.remarks = write_step_summary(result, os.environ)
+        self.remarks = append_step_summary(result, os.environ)
         problems = self._gate.write_reports(result, self._path_of)
         if not problems:
             self.written = [self._path_of(path) for path in self._gate.settings.reports]
@@ -151,9 +157,9 @@ class SessionGate:
         return replace(outcome, status=status, problems=(*outcome.problems, *problems))
 
     @property
-    def last_line(self) -> str:
-        """The outcome in one line, for the end of the session's output; '' if it did not judge."""
+    def reason(self) -> str:
+        """Why the session's gate passed or failed, in one line; '' if it did not judge."""
         result, problems = self.result, self.outcome.problems
         if result is not None and (result.exit_status or not problems):
-            return "; ".join([result.headline, *problems])
-        return f"gate FAILED: {'; '.join(problems)}" if problems else ""
+            return "; ".join([result.reason, *problems])
+        return "; ".join(problems)

@@ -10,7 +10,6 @@ from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gate.baseline import find_baselines
 from mlpstorage_bench.gate.baseline_choice import BaselineChoice, check_choice, parse_choice
-from mlpstorage_bench.gate.github import summary_file
 from mlpstorage_bench.gate.looks import Retries
 from mlpstorage_bench.gate.not_judged import unused_rules
 from mlpstorage_bench.gate.result import FailureRules, GateResult
@@ -24,7 +23,6 @@ from mlpstorage_bench.options.settings import GateSettings
 from mlpstorage_bench.paths import OutputFile, check_outputs
 from mlpstorage_bench.report.gate_report import (
     REPORT_OPTION,
-    as_markdown,
     check_report_path,
     is_own_gate_report,
     write_gate_report,
@@ -181,22 +179,6 @@ class GatePolicy:
             except MlpsError as error:
                 problems.append(str(error))
         return problems
-
-
-def write_step_summary(result: GateResult, environ: Mapping[str, str]) -> list[str]:
-    """Append the verdicts to the summary of a step in CI; return a remark if that fails.
-
-    The file is the CI's, not the user's: the session does not fail for it.
-    """
-    summary = summary_file(environ)
-    if summary is None:
-        return []
-    try:
-        with summary.open("a", encoding="utf-8") as file:
-            file.write(as_markdown(result))
-    except OSError as error:
-        return [f"the step's summary {summary} was not written: {error.strerror}"]
-    return []
 
 
 def rounds(settings: GateSettings, trials: int, *, are_set: bool) -> int:

@@ -1,4 +1,4 @@
-"""The gate in a session: its policy for each type, more trials, and the verdicts on its runs."""
+"""The gates of all runs of a session: policy of each type, numbers of trials, verdicts."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_FAILED, _PASSED = "gate FAILED", "gate passed"
+from mlpstorage_bench.gate.result import outcome_line
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,15 @@ class RunOutcome:
 
     name: str
     """Benchmark type and model."""
-    line: str
-    """It begins with `gate passed` or `gate FAILED`."""
+    reason: str
+    """Why it passed or failed."""
     is_failure: bool
     has_warning: bool = False
+
+    @property
+    def line(self) -> str:
+        """The outcome in one line."""
+        return outcome_line(self.reason, is_failure=self.is_failure, has_warning=self.has_warning)
 
 
 def outcome_lines(outcomes: Sequence[RunOutcome]) -> list[tuple[str, bool]]:
@@ -28,11 +33,11 @@ def outcome_lines(outcomes: Sequence[RunOutcome]) -> list[tuple[str, bool]]:
     failed = [one for one in outcomes if one.is_failure]
     passed = [one for one in outcomes if not one.is_failure]
     if failed:
-        parts = [f"{one.name}: {one.line.removeprefix(f'{_FAILED}: ')}" for one in failed]
+        parts = [f"{one.name}: {one.reason}" for one in failed]
         parts += [f"passed: {one.name}" for one in passed]
-        lines.append((f"{_FAILED}: {'; '.join(parts)}", True))
+        lines.append((outcome_line("; ".join(parts), is_failure=True), True))
     elif passed:
-        warning = " with a warning" if any(one.has_warning for one in passed) else ""
         names = "; ".join(one.name for one in passed)
-        lines.append((f"{_PASSED}{warning}: {names}", False))
+        has_warning = any(one.has_warning for one in passed)
+        lines.append((outcome_line(names, is_failure=False, has_warning=has_warning), False))
     return lines

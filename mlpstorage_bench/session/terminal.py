@@ -11,6 +11,7 @@ import pytest
 from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
+from mlpstorage_bench.gate.result import outcome_line
 from mlpstorage_bench.options.settings import DEFAULT_RESULTS_DIR
 from mlpstorage_bench.process.stdout import prose_lines, text_width, writable
 from mlpstorage_bench.redaction.commands import redact_command
@@ -265,16 +266,16 @@ def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
     outcomes = [
         RunOutcome(
             session.title_of(part.run),
-            gate.last_line,
+            gate.reason,
             is_failure=gate.outcome.status != pytest.ExitCode.OK,
             has_warning=gate.result is not None and gate.result.has_warning,
         )
         for part in session.parts
-        if (gate := part.gate) is not None and gate.last_line
+        if (gate := part.gate) is not None and gate.reason
     ]
     lines = outcome_lines(outcomes)
     if session.has_nothing_to_judge:
-        lines = [(f"gate FAILED: {NOTHING_TO_JUDGE}", True)]
+        lines = [(outcome_line(NOTHING_TO_JUDGE, is_failure=True), True)]
     for line, is_failure in lines:
         reporter.write_line(for_terminal(line), bold=True, red=is_failure, green=not is_failure)
 

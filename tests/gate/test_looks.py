@@ -160,3 +160,10 @@ def test_case_with_a_trial_left_out_is_at_the_look_of_all_its_trials(
     judged = run("new", trials)
     verdicts.judge_run(judged, {"1": baseline}, rules, retries=Retries(2, {"1": 3}))
     assert seen == [Looks(2, 2, 3, (2,))]
+
+
+def test_case_may_have_as_many_trials_as_the_looks_that_are_left_add() -> None:
+    retries = Retries(2, {"write": 1})
+    assert [retries.most_trials("write", trials) for trials in (1, 2)] == [2, 2]
+    assert Retries(4, {"write": 3}).most_trials("write", 6) == 12
+    assert retries.most_trials("read", 1) == 1

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from mlpstorage_bench.session.outcome_lines import RunOutcome, outcome_lines
 
-KV = RunOutcome("kv_cache, llama3.1-8b", "gate passed: 15 passed", is_failure=False)
+KV = RunOutcome("kv_cache, llama3.1-8b", "15 passed", is_failure=False)
 WRITES = RunOutcome(
     "checkpointing, llama3-8b",
-    "gate FAILED: regressed: write write_gib_s 40 % less bandwidth",
+    "regressed: write write_gib_s 40 % less bandwidth",
     is_failure=True,
 )
 

@@ -12,7 +12,7 @@ import pytest
 LONG = (
     *("--mlps-set=duration=60", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0.05", "--mlps-trials=2"),
-    *("--mlps-set=io_threads=1", "--mlps-set=io_chunk_kib=64"),
+    *("--mlps-set=kv_cache.io_threads=1", "--mlps-set=kv_cache.io_chunk_kib=64"),
     "--mlps-results-dir=results",
 )
 
