@@ -86,8 +86,8 @@ class Checkpointing:
             pooled = self._engine.pool_case(name, kind, trials.results, trials.samples)
             if kind == "write":
                 return pooled
-            self._engine.end_reads(changed)
-            again = self._engine.reads_again(changed, trials.count)
+            self._engine.kept.end_reads()
+            again = self._engine.kept.reads_again(trials.count)
             return replace(pooled, read_again=again)
 
         rounds = Rounds(services, trials)
@@ -106,7 +106,7 @@ class Checkpointing:
     ) -> None:
         """Say which checkpoints are not there that should be, and write them unmeasured."""
         parameters, kind = runs.parameters, runs.kind
-        lost, problem = self._engine.lost(parameters, kind, trials.finished, settings.planned)
+        lost, problem = self._engine.kept.lost(kind, trials.finished, settings.planned)
         if not lost:
             return
         if kind == "read":

@@ -20,27 +20,17 @@ from mlpstorage_bench.checkpointing.results.rank_checkpoint import (
 )
 from mlpstorage_bench.checkpointing.results.rank_result import rank_result
 from mlpstorage_bench.checkpointing.results.trial_result import CheckpointingResult, CheckpointTrial
-from mlpstorage_bench.checkpointing.runner.calibration import calibrate
-from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
-    SLOT_BYTES,
-    CheckpointContext,
-    run_checkpoint,
-)
-from mlpstorage_bench.checkpointing.runner.handover import drop, run_call_out
-from mlpstorage_bench.checkpointing.runner.left_checkpoints import LeftCheckpoints
-from mlpstorage_bench.checkpointing.runner.lost_checkpoints import needed, slot_of
-from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles, checkpoint_io
+from mlpstorage_bench.checkpointing.runner.checkpoint_mover import CheckpointMover
+from mlpstorage_bench.checkpointing.runner.handover import HandOver
+from mlpstorage_bench.checkpointing.runner.kept_checkpoints import KeptCheckpoints, are_found
+from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.checkpointing.sizing import not_fitting
-from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.cached_files import DroppedFiles
 from mlpstorage_bench.storage.directory import RankDirectory
-from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.storage.payload import Payload
-from mlpstorage_bench.storage.queues import moves_buffered
 from mlpstorage_bench.trial.engine import TrialEngine, placed
 from mlpstorage_bench.trial.outcome import TrialOutcome
 from mlpstorage_bench.trial.pooling import pool_on_root
@@ -64,9 +54,7 @@ class Engine(TrialEngine):
     def __init__(
         self, ranks: TrialRanks, site: RankSite, parameters: Parameters, seed: int = 0
     ) -> None:
-        self._goes_on = parameters.phase == "write" and site.is_resumed
-        """Whether earlier parts of the run have left checkpoints that stay."""
-        finds = self._goes_on or parameters.phase == "read"
+        finds = are_found(parameters, is_resumed=site.is_resumed)
         directory = RankDirectory(site.cache_dir, ranks.rank, prefix=PREFIX, finds=finds)
         super().__init__(ranks, site, directory)
         self._parameters = parameters
@@ -78,19 +66,13 @@ class Engine(TrialEngine):
             {parameters.durability} if parameters.durability != "none" else set(),
             keeps_pages=True,
         )
-        self._payload = Payload(seed, origin=f"rank {ranks.rank}, {time.time_ns()}")
         self._files: ShareFiles
-        self._left: LeftCheckpoints
-        self._last_write_at: float | None = None
-        """When the last write of a checkpoint ended (seconds since the epoch)."""
-        self._dropped: set[int] = set()
-        """Checkpoints that were neither written nor read since pages were dropped."""
+        self._handover: HandOver
+        self._mover: CheckpointMover
+        self.kept: KeptCheckpoints
+        """The checkpoints that the rank has, once the engine is entered."""
         self.has_rewritten = False
         """Whether checkpoints were written unmeasured, because reads need them."""
-        self._ceilings: dict[Kind, Ceiling | None] = {}
-        """Limits of the harness on this host."""
-        self._copies = MemoryStore(SLOT_BYTES)
-        """Memory for copies of files, which is used again by later checkpoints."""
 
     def _modes(self) -> StorageModes:
         return self._storage
@@ -99,29 +81,33 @@ class Engine(TrialEngine):
         super().__enter__()
         try:
             self._files = self._share_files(self._parameters)
-            self._left = LeftCheckpoints(
+            self._handover = HandOver(
+                self._files, self._ranks, is_first_on_host=self._site.is_first_on_host
+            )
+            self.kept = KeptCheckpoints(
                 self._parameters,
                 self._ranks,
+                self._site,
                 self._directory,
                 self._files,
                 seed=self._seed,
-                run_id=self._site.run_id,
+                place=self._place,
             )
-            if self._goes_on:
-                self._last_write_at = self._left.take_up()
-            if self._parameters.phase == "read" and not self._have_all_read():
-                found = self._left.find()
-                self._payload = Payload(found.seed)
-                self._last_write_at = found.ended_at
+            found = self.kept.find()
+            own = Payload(self._seed, origin=f"rank {self._ranks.rank}, {time.time_ns()}")
+            self._mover = CheckpointMover(
+                self._ranks,
+                self._site,
+                self._storage,
+                self._files,
+                own if found is None else Payload(found),
+                self._counters,
+                has_device=BlockDevice.under(self._directory.path) is not None,
+            )
         except BaseException:
             self.__exit__()
             raise
         return self
-
-    def _have_all_read(self) -> bool:
-        """Whether a run goes on that had ended its reads, and removed the files on all ranks."""
-        is_gone = self._site.is_resumed and not self._left.is_listed
-        return self._ranks.bcast(self._ranks.merge(is_gone, _both)) or False
 
     @property
     def page_cache(self) -> PageCacheStates:
@@ -154,18 +140,17 @@ class Engine(TrialEngine):
         further one of its case is planned.
         """
         started_at = self._log.start_of(trial)
-        slot = slot_of(self._slots(parameters), trial)
+        slot = self.kept.slot(trial)
         if kind == "read":
             self._ensure_written(parameters, slot)
             dropped = self._hand_over(parameters, trial, slot)
         else:
             dropped = None
-            if parameters.phase == "write":
-                self._left.withdraw(slot, self._last_write_at)
-        ceiling = self._ceiling(parameters, kind)
-        handover_s = self._since_last_write() if kind == "read" else None
+            self.kept.begin_write(slot)
+        ceiling = self._mover.ceiling(parameters, kind, self.watch)
+        handover_s = self.kept.since_last_write_s() if kind == "read" else None
         with placed(self._place), self._log.record("trial", trial) as step:
-            mine = self._run(parameters, kind, slot)
+            mine = self._move(parameters, kind, slot)
             step.pause_began_ns = mine.training_began_ns
         mine = replace(
             mine,
@@ -180,15 +165,14 @@ class Engine(TrialEngine):
         if mine.failure is not None:
             mine = replace(mine, failure=mine.failure.with_place(self._place))
         elif kind == "write":
-            self._note_written(parameters)
+            self.kept.end_write()
         self._drop_left(parameters, slot)
         samples = self._ranks.merge(CheckpointSamples.of([mine]), CheckpointSamples.merge)
         pooled = pool_on_root(
             self._ranks, mine.totals(), lambda totals: pool_checkpoint(totals, samples)
         )
-        if parameters.phase == "read":
-            is_right = pooled.failure is None and not pooled.corrupt_reads
-            self._left.was_read(is_last=is_last, is_right=is_right)
+        is_right = pooled.failure is None and not pooled.corrupt_reads
+        self.kept.was_read(is_last=is_last, is_right=is_right)
         series = pool_series(self._ranks, mine.series)
         steps = self._log.unreported()
         results = self._ranks.gather(rank_result(parameters, mine, steps))
@@ -205,21 +189,13 @@ class Engine(TrialEngine):
         pooled = self._ranks.bcast(pool_samples(CheckpointSamples.total(samples)))
         return pool_case(case, kind, trials, pooled)
 
-    def _run(self, parameters: Parameters, kind: Kind, slot: int) -> RankCheckpoint:
-        self._dropped.discard(slot)
-        mode = self._storage.mode(parameters.io_mode)
-        has_device = BlockDevice.under(self._directory.path) is not None
-        context = CheckpointContext(
-            rank=self._ranks.rank,
-            host=self._site.host,
-            io=checkpoint_io(mode, parameters.durability, has_device=has_device),
-            queue=self._storage.queue(mode),
-            uses_workers=self._storage.uses_workers,
-            payload=self._payload,
-            counters=self._counters,
-            copies=self._copies,
-        )
-        return run_checkpoint(parameters, context, self._ranks, self._files, kind, slot, self.watch)
+    def _move(self, parameters: Parameters, kind: Kind, slot: int) -> RankCheckpoint:
+        self._handover.was_used(slot)
+        return self._mover.move(parameters, kind, slot, self.watch)
+
+    def _drop_left(self, parameters: Parameters, slot: int) -> None:
+        with placed(self._place):
+            self._mover.drop_left(parameters, slot)
 
     def _share_files(self, parameters: Parameters) -> ShareFiles:
         ranks = parameters.sharers(self._ranks.size)
@@ -239,105 +215,36 @@ class Engine(TrialEngine):
             len(self._files.written),
         )
 
-    def _slots(self, parameters: Parameters) -> Sequence[int]:
-        """Return the numbers of all checkpoints, those that are listed in a read phase."""
-        if parameters.phase == "read":
-            return sorted(self._files.written)
-        return range(1, parameters.num_checkpoints_write + 1)
-
-    def reads_again(self, parameters: Parameters, reads: int) -> int:
-        """Return how many of so many reads are of a checkpoint that was read before."""
-        return max(0, reads - (len(self._slots(parameters)) or parameters.num_checkpoints_read))
-
-    def end_reads(self, parameters: Parameters) -> None:
-        """Note that all planned reads of a case were right, of earlier parts of the run too."""
-        if parameters.phase == "read":
-            self._left.was_read(is_last=True, is_right=True)
-
-    def lost(
-        self, parameters: Parameters, kind: Kind, finished: int, planned: int
-    ) -> tuple[Sequence[int], str]:
-        """Return the checkpoints that any rank lacks before trials go on, and why; collective.
-
-        `finished` trials of the case, of the `planned` ones, were run by earlier parts of the run.
-        """
-        if parameters.phase == "read" and finished < planned and not self._files.written:
-            self._left.find()  # says what is missing
-        wanted = needed(self._slots(parameters), kind, parameters.phase, finished, planned)
-        mine = {slot for slot in wanted if not self._files.is_complete(slot)}
-        problem = f"{self._place}: {self._left.problem or 'they are not listed'}" if mine else ""
-        lost = self._ranks.bcast(self._ranks.merge(mine, set.union)) or set()
-        problems = self._ranks.bcast(self._ranks.gather(problem)) or []
-        return sorted(lost), next(filter(None, problems), "")
-
     def write_again(self, parameters: Parameters, kind: Kind, slots: Sequence[int]) -> None:
         """Write lost checkpoints unmeasured, before reads or the other writes."""
         for slot in slots:
-            if parameters.phase == "write":
-                self._left.withdraw(slot, self._last_write_at)
+            self.kept.begin_write(slot)
             self._write_unmeasured(parameters, slot)
             self.has_rewritten = self.has_rewritten or kind == "read"
 
     def _ensure_written(self, parameters: Parameters, slot: int) -> None:
         """Write a checkpoint that is to be read and that this session has not written."""
-        is_missing = self._ranks.merge(not self._files.is_complete(slot), _either)
-        if self._ranks.bcast(is_missing):
+        if self.kept.is_lacking(slot):
             self._write_unmeasured(parameters, slot)
             self.has_rewritten = True
 
     def _write_unmeasured(self, parameters: Parameters, slot: int) -> None:
         with placed(self._place):
-            again = self._run(parameters, "write", slot)
+            again = self._move(parameters, "write", slot)
             if again.failure is not None:
                 raise again.failure
-        self._note_written(parameters)
+        self.kept.end_write()
         self._drop_left(parameters, slot)
-
-    def _drop_left(self, parameters: Parameters, slot: int) -> None:
-        """Drop the pages that uncached transfers have left, in no time that is measured.
-
-        The kernel keeps those that it had before, or writes back in an interrupt.
-        """
-        if self._storage.mode(parameters.io_mode) == "uncached":
-            with placed(self._place):
-                self._files.drop(slot, FileIo("uncached"))
-
-    def _note_written(self, parameters: Parameters) -> None:
-        """Note that a write has ended, and list it for a read phase."""
-        self._last_write_at = time.time()
-        if parameters.phase == "write":
-            self._left.list_written(self._last_write_at)
 
     def _hand_over(self, parameters: Parameters, trial: int, slot: int) -> DroppedFiles | None:
         """Run the user's command and drop caches before a read; also before it is read again.
 
         None if the checkpoint was neither written nor read since.
         """
-        if slot in self._dropped:
+        if not self._handover.is_due(slot):
             return None
         with placed(self._place), self._log.record("caches_dropped", trial):
-            if parameters.call_out is not None and self._site.is_first_on_host:
-                run_call_out(parameters.call_out)
-            self._ranks.barrier()
-            self._dropped = {*self._files.written}
-            return drop(self._files.paths(), is_wanted=parameters.drop_caches)
-
-    def _ceiling(self, parameters: Parameters, kind: Kind) -> Ceiling | None:
-        """Return the ceiling of writes or reads, which is measured before the first of them."""
-        if kind not in self._ceilings:
-            mode = self._storage.mode(parameters.io_mode)
-            chosen = parameters.io_queue
-            self.watch.begin("calibration", None)
-            self._ceilings[kind] = calibrate(
-                parameters,
-                self._ranks,
-                self._payload,
-                self._files.files,
-                kind,
-                is_queued=mode == "direct"
-                or moves_buffered(self._storage.queue(mode) if chosen == "auto" else chosen),
-            )
-        return self._ceilings[kind]
+            return self._handover.run(parameters)
 
     def _data_to_memory(self, parameters: Parameters, kind: Kind) -> float | None:
         """Return the bytes of all checkpoints ÷ memory: of reads, of those that were written."""
@@ -345,15 +252,3 @@ class Engine(TrialEngine):
         written = len(self._files.written)
         count = written if kind == "read" else parameters.num_checkpoints_write
         return count * self._files.tensor_bytes / memory if memory else None
-
-    def _since_last_write(self) -> float | None:
-        at = self._last_write_at
-        return None if at is None else max(0.0, time.time() - at)
-
-
-def _both(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up
-    return one and other
-
-
-def _either(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up
-    return one or other

@@ -108,7 +108,7 @@ def test_a_checkpoint_that_another_rank_has_not_completed_is_not_read(tmp_path: 
 
     write(tmp_path)
     with engine(tmp_path, OtherRank(), phase="read", num_checkpoints_read=1) as opened:
-        read_again = [opened.reads_again(parameters(phase="read"), count) for count in (1, 2)]
+        read_again = [opened.kept.reads_again(count) for count in (1, 2)]
         assert (
             opened.run_trial(
                 parameters(phase="read", num_checkpoints_read=1), "read", 1

@@ -53,7 +53,7 @@ def test_listed_checkpoints_stay_and_others_are_written(tmp_path: Path) -> None:
     write(tmp_path, 1)
     before = files(tmp_path)
     with engine(tmp_path, None, RESUMED, phase="write") as opened:
-        assert opened.lost(WRITE, "write", 1, 2)[0] == []
+        assert opened.kept.lost("write", 1, 2)[0] == []
         assert files(tmp_path) == before
         opened.run_trial(WRITE, "write", 2)
     after = files(tmp_path)
@@ -66,7 +66,7 @@ def test_listed_checkpoints_stay_and_others_are_written(tmp_path: Path) -> None:
 def test_a_run_with_nothing_left_to_write_leaves_its_checkpoints(tmp_path: Path) -> None:
     write(tmp_path, 2)
     with engine(tmp_path, None, RESUMED, phase="write") as opened:
-        assert opened.lost(WRITE, "write", 2, 2)[0] == []
+        assert opened.kept.lost("write", 2, 2)[0] == []
     assert corrupt_reads(tmp_path) == [0, 0]
 
 
@@ -119,22 +119,21 @@ def test_lost_checkpoints_are_stated_and_written_again(
     lose(directory(tmp_path))
     with engine(tmp_path, None, RESUMED, phase="write") as opened:
         assert files(tmp_path) == {}
-        lost, why = opened.lost(WRITE, "write", 1, 2)
+        lost, why = opened.kept.lost("write", 1, 2)
         assert lost == [1]
         assert why.startswith("rank 0 on here: ")
         assert problem in why
         opened.write_again(WRITE, "write", lost)
-        assert opened.lost(WRITE, "write", 1, 2)[0] == []
+        assert opened.kept.lost("write", 1, 2)[0] == []
         opened.run_trial(WRITE, "write", 2)
     assert listed(tmp_path) == ["1", "2"]
     assert corrupt_reads(tmp_path) == [0, 0]
 
 
 def test_reads_that_had_all_ended_go_on_without_files(tmp_path: Path) -> None:
-    own = parameters(phase="read")
     with engine(tmp_path, None, RESUMED, phase="read") as opened:
-        assert opened.lost(own, "read", 2, 2)[0] == []
-        opened.end_reads(own)
+        assert opened.kept.lost("read", 2, 2)[0] == []
+        opened.kept.end_reads()
     assert not directory(tmp_path).exists()
 
 
@@ -143,13 +142,13 @@ def test_reads_that_are_left_without_files_are_refused(tmp_path: Path) -> None:
         engine(tmp_path, None, RESUMED, phase="read") as opened,
         pytest.raises(InvalidInputError, match="a run with phase=write has left"),
     ):
-        opened.lost(parameters(phase="read"), "read", 1, 2)
+        opened.kept.lost("read", 1, 2)
 
 
 def test_files_are_given_up_where_earlier_parts_of_the_run_have_read_all(tmp_path: Path) -> None:
     write(tmp_path, 2)
     with engine(tmp_path, None, RESUMED, phase="read") as opened:
-        opened.end_reads(parameters(phase="read"))
+        opened.kept.end_reads()
     assert not directory(tmp_path).exists()
 
 
@@ -157,8 +156,8 @@ def test_a_run_that_goes_on_with_both_phases_begins_with_an_empty_directory(tmp_
     write(tmp_path, 1)
     with engine(tmp_path, None, RESUMED) as opened:
         assert files(tmp_path) == {}
-        assert opened.lost(parameters(), "write", 1, 2)[0] == []
-        lost, _ = opened.lost(parameters(), "read", 0, 2)
+        assert opened.kept.lost("write", 1, 2)[0] == []
+        lost, _ = opened.kept.lost("read", 0, 2)
         assert lost == [1, 2]
         opened.write_again(parameters(), "read", lost)
         reads = [opened.run_trial(parameters(), "read", trial).result for trial in (1, 2)]
