@@ -19,7 +19,7 @@ from mlpstorage_bench.storage.file_mover import FileMover
 from mlpstorage_bench.storage.io_thread import IoThread, RunningLane
 from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.store import Chunk, ChunkReader, ChunkWriter
-from mlpstorage_bench.storage.transfers import Transfer
+from mlpstorage_bench.storage.transfer import Transfer
 
 _BUFFERED = (
     "files go through the page cache, and Linux AIO moves these one transfer after another, which "
