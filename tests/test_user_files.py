@@ -49,6 +49,7 @@ OWN = {
     "training/config/workload.py": "sizes of a dataset, no file",
     "leaves/leaf.py": "entries of a run's directory",
     "submission/copies.py": "new files in a directory that it makes",
+    "submission/whole_directory.py": "entries of the temporary directory that it makes",
     "validation/tree.py": "directories below the root, which was looked up",
     "training/formats": "files of a dataset, which a generation made",
     "training/dataset": "files of a dataset, which a generation made",

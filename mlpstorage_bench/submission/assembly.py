@@ -20,6 +20,7 @@ from mlpstorage_bench.submission.images import add_images
 from mlpstorage_bench.submission.manifest import write_manifests
 from mlpstorage_bench.submission.stamps import add_stamps
 from mlpstorage_bench.submission.table import table_of, write_tables
+from mlpstorage_bench.submission.whole_directory import left_by_kill, whole_directory
 from mlpstorage_bench.validation.tree import Tree, read_tree
 
 SYSTEMS_OPTION = "--mlps-submission-systems"
@@ -51,20 +52,32 @@ def _problem(path: Path, results_dir: Path) -> str:
     if look_up(SUBMISSION_OPTION, path) is not None:
         if not is_directory(SUBMISSION_OPTION, path):
             return "It exists, and is no directory"
-        try:
-            with os.scandir(path) as entries:
-                held = next(entries, None)
-        except OSError as error:
-            return error.strerror or str(error)
-        if held is not None:
-            return (
-                f"It holds {held.name}, which is never changed. To check it: --mlps-validate {path}"
-            )
+        held = _content(path)
+        if held:
+            return held
     owner = foreign_link_owner(path)
     if owner is not None:
         return f"It is a link that another user ({owner}) has made"
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(results_dir)):
         return f"It is in the results directory {results_dir}, where its runs would be found twice"
+    return ""
+
+
+def _content(path: Path) -> str:
+    """Return what a directory holds and what to do, as a sentence; '' for an empty one."""
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in entries]
+    except OSError as error:
+        return error.strerror or str(error)
+    left = next(filter(left_by_kill, names), None)
+    if left is not None:
+        return (
+            f"It holds what a killed {SUBMISSION_OPTION} has left, as {left} shows: remove it with "
+            "all its content"
+        )
+    if names:
+        return f"It holds {names[0]}, which is never changed. To check it: --mlps-validate {path}"
     return ""
 
 
@@ -86,28 +99,40 @@ def check_systems(directory: Path, runs: Sequence[ChosenRun]) -> Path:
 def assemble(choice: Choice, directory: Path, systems: Path | None) -> Submission:
     """Write a submission to a directory that was checked; InvalidInputError on failure.
 
+    It appears when it is complete.
+
     `systems` is the directory with the filled descriptions.
     """
+    remarks = [*choice.remarks]
     try:
-        remarks = [*choice.remarks]
-        for run in choice.runs:
-            remarks += copy_directory(run.leaf.path, directory / run.place)
-        now = datetime.now(UTC)
-        add_stamps(choice.runs, directory, now)
-        remarks += add_images(choice.runs, directory, now)
-        drafts = _describe_systems(choice.runs, directory, systems, remarks)
-        tree = read_tree(directory)
-        table = table_of(tree)
-        write_tables(table, tree)
-        write_manifests(tree, now)
+        with whole_directory(SUBMISSION_OPTION, directory) as written:
+            drafts = _write(choice.runs, written, systems, remarks)
     except OSError as error:
         raise InvalidInputError(
             SUBMISSION_OPTION,
             str(directory),
             "a directory to which the runs can be copied",
-            hint=f"{error.filename or directory}: {error.strerror}. It is incomplete: remove it",
+            hint=f"{error.filename or directory}: {error.strerror}",
         ) from error
-    return Submission(tree, drafts, [*remarks, *table.remarks])
+    tree = read_tree(directory)
+    places = [directory / draft.relative_to(written) for draft in drafts]
+    return Submission(tree, places, [*remarks, *table_of(tree).remarks])
+
+
+def _write(
+    runs: Sequence[ChosenRun], directory: Path, systems: Path | None, remarks: list[str]
+) -> list[Path]:
+    """Write the files of a submission, and return the drafts among them; OSError on failure."""
+    for run in runs:
+        remarks += copy_directory(run.leaf.path, directory / run.place)
+    now = datetime.now(UTC)
+    add_stamps(runs, directory, now)
+    remarks += add_images(runs, directory, now)
+    drafts = _describe_systems(runs, directory, systems, remarks)
+    tree = read_tree(directory)
+    write_tables(table_of(tree), tree)
+    write_manifests(tree, now)
+    return drafts
 
 
 def _describe_systems(

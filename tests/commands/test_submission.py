@@ -6,6 +6,7 @@ import csv
 import importlib.metadata
 import json
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,10 +18,19 @@ from mlpstorage_bench.validation.validate import validate
 from tests.session.tiny import TINY
 from tests.submission.filling import filled
 from tests.validation.trees import ORGANIZATION, SYSTEM, Submission
+from tests.variants import first_of
 
 pytestmark = pytest.mark.slow
 MEMORY = Path("/dev/shm")
 """Another filesystem than that of pytest's files."""
+
+KILLED = """
+import os, signal
+from mlpstorage_bench.submission import assembly
+
+assembly.add_images = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""A plugin that kills the command when it has copied the runs."""
 
 
 @pytest.fixture
@@ -102,6 +112,8 @@ def test_copies_are_equal_and_images_are_those_that_the_runs_name(
         if path.is_file() and path.name != ".mlps-history.sqlite":
             is_marker = path.name == ".mlps-image-pool"
             assert is_marker or copy.read_bytes() == path.read_bytes(), path
+    texts = [path.read_text() for path in Path("new").rglob("*.[cjy]*") if path.is_file()]
+    assert not [text for text in texts if ".tmp/" in text], "files name none of where they were"
     assert not [*Path("new").rglob("provenance.json")], "stamps of others are not made up"
     manifest = yaml.safe_load(next(Path("new").rglob("submission.yaml")).read_text())
     assert [run["provenance"] for run in manifest["runs"]] == ["derived"]
@@ -176,6 +188,26 @@ def test_directory_that_holds_something_is_refused(
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*--mlps-submission: got 'new'; accepted: a new or empty dir*"])
     assert [path.name for path in Path("new").iterdir()] == ["work"]
+    assert not [*pytester.path.glob(".mlps-*")]
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("place", first_of("new", "empty"))
+def test_submission_that_was_killed_is_made_anew(pytester: pytest.Pytester, place: str) -> None:
+    Path("empty").mkdir()
+    pytester.makepyfile(killed=KILLED)
+    assert submit(pytester, "-p", "killed", f"--mlps-submission={place}").ret == -signal.SIGKILL
+    again = submit(pytester, f"--mlps-submission={place}")
+    if place == "empty":
+        assert again.ret == 4
+        again.stderr.fnmatch_lines(
+            ["*It holds what a killed --mlps-submission has left, as .mlps-*"]
+        )
+        for left in Path(place).iterdir():
+            shutil.rmtree(left)
+        again = submit(pytester, f"--mlps-submission={place}")
+    assert again.ret == 1
+    again.stdout.fnmatch_lines([f"submission of 1 run: {pytester.path}/{place}"])
 
 
 @pytest.mark.usefixtures("results")
