@@ -126,8 +126,8 @@ class ProfileReader(Generic[P]):
         common_keys = self._workload_keys & (profile.keys() - self.of_both)
         common = {key: profile.pop(key) for key in common_keys}
         common.update({key: profile[key] for key in self.of_both & profile.keys()})
-        for key in profile.keys() - self._profile_keys - self.of_both:
-            raise self._unknown_key(source, key)
+        if unknown := sorted(profile.keys() - self._profile_keys - self.of_both, key=str):
+            raise self._unknown_key(source, unknown[0])
         workloads = profile.get(_WORKLOADS)
         if not isinstance(workloads, dict) or not all(
             isinstance(one, dict) for one in workloads.values()
@@ -135,8 +135,8 @@ class ProfileReader(Generic[P]):
             expected = "workloads: a mapping of names to parameters"
             raise InvalidInputError(source, workloads, expected)
         for key, workload in workloads.items():
-            for derived in self.derived & workload.keys():
-                raise self._unknown_key(source, f"workloads.{key}.{derived}")
+            if derived := sorted(self.derived & workload.keys()):
+                raise self._unknown_key(source, f"workloads.{key}.{derived[0]}")
         profile[_WORKLOADS] = {
             check_path_component(f"{source}: workloads", key): {
                 **common,

@@ -104,6 +104,13 @@ def test_value_outside_the_schema_is_refused_by_name(
         load_profile(write_profile(tmp_path, PROFILE.replace(old, new, 1)))
 
 
+def test_first_of_several_unknown_keys_is_named_on_every_rank(tmp_path: Path) -> None:
+    """The order of a set differs between processes; that of the alphabet does not."""
+    keys = "".join(f"own_{letter}: 1\n" for letter in "kjihgfedcba")
+    with pytest.raises(InvalidInputError, match="got 'own_a'"):
+        load_profile(write_profile(tmp_path, PROFILE + keys))
+
+
 def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     text = PROFILE.replace("trials: 5", "trials: many").replace("num_users: 50", "num_users: few")
     with pytest.raises(InvalidInputError) as raised:
