@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.benchmark_type.plan import HostCapacity
 from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize
-from mlpstorage_bench.kvcache import sizing
+from mlpstorage_bench.kvcache import request_tally, sizing
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -89,8 +89,8 @@ def test_workload_without_time_is_limited_only_by_capacity() -> None:
 def test_more_requests_than_are_examined_are_limited_only_by_capacity(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
 ) -> None:
-    monkeypatch.setattr(sizing, "MOST_REQUESTS", 500)
-    monkeypatch.setattr(sizing, "MOST_TURNS", 500)
+    monkeypatch.setattr(request_tally, "MOST_REQUESTS", 500)
+    monkeypatch.setattr(request_tally, "MOST_TURNS", 500)
     asked = RankWorkload(workload(storage_capacity_gb=2.0, **changes), 42)
     size = size_of_rank(asked, FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
