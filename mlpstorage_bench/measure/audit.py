@@ -206,8 +206,8 @@ def through_page_cache(found: Audit, expected: int, reported: int) -> Audit:
     if found.verdict != "served from page cache" or unasked > TOLERANCE * reported:
         return found
     reason = (
-        f"the page cache had {expected / max(reported, 1):.1%} of the bytes, as "
-        "io_mode=buffered allows, and the storage the rest"
+        f"the page cache had {expected / max(reported, 1):.1%} of the bytes, as reads went through "
+        "it, and the storage the rest"
     )
     return Audit(None, "through page cache", reason, found.cached_bytes)
 

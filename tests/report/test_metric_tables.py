@@ -91,8 +91,7 @@ def test_legend_explains_the_headlines() -> None:
         "the reported bytes within 1 %, with their ratio; bounded, not measurable: nothing "
         "confirms them; in memory, served from page cache: they are not the storage's; limited by: "
         "what kept the result from being higher: the storage, this host (harness), or too few "
-        "requests (load); not calibrated where this host's ceiling was not measured, as of reads "
-        "by a library."
+        "requests (load); not calibrated where this host's ceiling was not measured."
     )
 
 

@@ -84,16 +84,19 @@ class TrainingRanks(RankWindows[RankTraining]):
         """Limit of the result: the load, where accelerators were as busy as is demanded.
 
         Else it is what they waited for: lanes have waited for requests, too, as accelerators took
-        batches late, but more of these would not have been read sooner.
+        batches late, but more of these would not have been read sooner. Reads of a library have no
+        ceiling: the lanes' time alone tells their limit.
         """
-        utilization, ratio = self.au_percentage, self.ceiling_ratio
-        if utilization is None or ratio is None:
+        utilization, ratio, spent = self.au_percentage, self.ceiling_ratio, self.lane_time
+        if utilization is None:
             return super().limited_by
         if utilization >= _PERCENT * max(rank.least_au for rank in self.ranks):
             return LOAD
         if (self.late_share or 0.0) > (self.data_wait_share or 0.0):
             return HARNESS
-        return limited_by(ratio, self.lane_time, self.memory_share, can_be_load=False)
+        if ratio is None and spent is not None:
+            ratio = 0.0
+        return limited_by(ratio, spent, self.memory_share, can_be_load=False)
 
     def judged(self, host: HostTraffic, audits: list[Audit]) -> list[Audit]:
         """Return audits of a host, where the page cache may have data if reads go through it."""

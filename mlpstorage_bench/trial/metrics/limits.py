@@ -85,12 +85,13 @@ class Limits(Measured):
         formula="harness from 0.8 of the ceiling; else what most of the lanes' time was spent on: "
         "storage_wait_share, harness_time_share or request_wait_share; harness in place of storage "
         "where most bytes never left this host's memory, or storage had nothing to do. Of a "
-        "training: load from the least AU of its model on, and never below it",
+        "training: load from the least AU of its model on, and never below it; without a ceiling, "
+        "as of reads by a library, what most of the lanes' time was spent on",
         title="limited by",
         shown=Shown.HEADLINE,
         legend="limited by: what kept the result from being higher: the storage, this host "
         "(harness), or too few requests (load); not calibrated where this host's ceiling was not "
-        "measured, as of reads by a library",
+        "measured",
     )
     ceiling_ratio = Metric(
         "Share of the harness ceiling that was reached, for operations or bandwidth, whichever is "

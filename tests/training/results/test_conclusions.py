@@ -38,12 +38,36 @@ def test_figures_of_a_cache_are_not_the_storage_s() -> None:
 
 @pytest.mark.parametrize(("share", "shown"), [(0.8, "80%"), (0.05, "5%")])
 def test_share_of_a_cache_is_named_where_it_was_wanted(share: float, shown: str) -> None:
-    (one,) = said({**BUSY, "page_cache_share": share}, io_mode="buffered", scale=0.01)
+    (one,) = said({**BUSY, "page_cache_share": share}, io_mode="buffered")
     assert one == (
-        f"Training train read through the page cache, as io_mode=buffered asks: that had {shown} "
-        "of the bytes, and the storage the rest. Accelerators were busy 98.2 % of the time (90 % "
-        "are demanded)."
+        f"Training train read through the page cache (io_mode=buffered), which had {shown} of the "
+        "bytes, and the storage the rest. Accelerators were busy 98.2 % of the time (90 % are "
+        "demanded)."
     )
+
+
+def test_part_of_the_load_proves_nothing_of_the_whole_through_a_cache_either() -> None:
+    cached: Values = {**BUSY, "page_cache_share": 0.5}
+    assert said_with(cached, io_mode="buffered", scale=0.01).endswith(
+        "and the storage the rest. Accelerators were busy 98.2 % of the time with 1 % of the "
+        "model's load (scale=0.01). That does not show whether the storage keeps them busy with "
+        "the whole load, of which 90 % are demanded."
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"format": "npz"}, "as the library of format=npz does"),
+        ({"format": "raw", "reader": "torch"}, "as PyTorch's loader does (reader=torch)"),
+        ({"format": "raw", "reader": "model"}, "(io_mode=buffered)"),
+    ],
+)
+def test_reason_why_reads_go_through_the_cache_is_the_one_that_there_is(
+    parameters: dict[str, object], reason: str
+) -> None:
+    (one,) = said({**BUSY, "page_cache_share": 0.5}, io_mode="buffered", **parameters)
+    assert f"read through the page cache{' ' if reason[0] == '(' else ', '}{reason}, which" in one
 
 
 def test_waits_are_the_storage_s_where_a_cache_that_was_wanted_had_few_bytes() -> None:
@@ -56,6 +80,35 @@ def test_waiting_accelerators_name_what_they_waited_for() -> None:
     assert "this host was the limit" in said({**WAITED, "limited_by": "harness"})[0]
 
 
+def test_decoding_that_takes_this_host_s_time_is_not_blamed_on_the_storage() -> None:
+    decoding: Values = {
+        "au_percentage": 0.4,
+        "limited_by": "harness",
+        "storage_wait_share": 0.0175,
+        "harness_time_share": 0.97,
+    }
+    (one,) = said(decoding, format="npz", io_mode="buffered")
+    assert one == (
+        "Training train: accelerators were busy 0.4 % of the time, and this host was the limit, "
+        "not the storage: its work, such as decoding npz and checking it, took 97% of the "
+        "readers' time, and waits for the storage 2%. Use more hosts, or format=raw, which "
+        "nothing decodes."
+    )
+    (cached,) = said({**decoding, "page_cache_share": 0.6}, format="npz", io_mode="buffered")
+    assert "this host was the limit, not the storage" in cached
+
+
+@pytest.mark.parametrize("limit", ["not calibrated", "unknown"])
+def test_limit_that_is_not_known_is_not_said_to_be_the_storage(limit: str) -> None:
+    (one,) = said({**WAITED, "limited_by": limit}, reader="torch")
+    assert one.startswith(
+        "Training train: accelerators were busy 61.0 % of the time (90 % are demanded). What "
+        "limited them is not known"
+    )
+    assert "reader=model" in one
+    assert "reader=" not in said({**WAITED, "limited_by": limit})[0]
+
+
 def test_late_computations_are_this_host_s_lack_and_not_the_storage_s() -> None:
     (one,) = said({"au_percentage": 64.5, "late_share": 0.32, "data_wait_share": 0.034})
     assert one == (
@@ -63,6 +116,8 @@ def test_late_computations_are_this_host_s_lack_and_not_the_storage_s() -> None:
         "not the storage: computations ended late by 32.0% of the time, and waited for data 3.4%. "
         "Use fewer ranks on a host, or more hosts."
     )
+    late: Values = {"au_percentage": 64.5, "late_share": 0.32, "data_wait_share": 0.034}
+    assert said({**late, "limited_by": "harness"}) == [one]
     assert (
         "waited for the storage" in said({**WAITED, "late_share": 0.1, "data_wait_share": 0.3})[0]
     )

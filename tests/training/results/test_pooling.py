@@ -112,9 +112,34 @@ def test_load_limits_accelerators_that_are_as_busy_as_is_demanded_and_no_others(
 
 
 @pytest.mark.parametrize(
+    ("rest_s", "late_s", "spent", "expected"),
+    [
+        (0.42, 0.0, None, "load"),
+        (0.8, 0.0, lanes(storage_s=0.2, harness_s=9.7, request_s=0.1), "harness"),
+        (0.8, 0.0, lanes(storage_s=9, harness_s=0.5, request_s=0.5), "storage"),
+        (0.8, 0.3, None, "harness"),
+        (0.8, 0.0, None, "not calibrated"),
+    ],
+)
+def test_reads_without_a_ceiling_have_a_limit_by_the_lanes_time(
+    measured: RankTraining, rest_s: float, late_s: float, spent: LaneTime | None, expected: str
+) -> None:
+    one = replace(epoch(1, 0.5, rest_s), late_ns=round(late_s * NS_PER_S))
+    found = replace(
+        rank(measured, 0, one),
+        least_au=0.9,
+        lane_time=spent,
+        ceiling=None,
+        process_traffic=measured.submitted,
+        underlying_traffic=None,
+    )
+    assert pool_trial(1, [found]).limited_by == expected
+
+
+@pytest.mark.parametrize(
     ("io_mode", "counted_share", "verdict", "reason"),
     [
-        ("buffered", 0.25, "through page cache", "the page cache had 75.0% of the bytes, as io_m"),
+        ("buffered", 0.25, "through page cache", "the page cache had 75.0% of the bytes, as read"),
         ("buffered", 1.0, "ok", ""),
         ("direct", 0.25, "served from page cache", "75.0% of reads and 0.0% of writes never rea"),
     ],

@@ -70,7 +70,7 @@ class Reads(Measured):
         better="lower",
         shown=Shown.HEADLINE,
         legend="from page cache: the part of the bytes that no device or server had to deliver; "
-        "audit is through page cache where io_mode=buffered allows that",
+        "audit is through page cache where reads go through it",
     )
     read_p50_ms = _percentile(50, shown=Shown.REPORT)
     read_p95_ms = _percentile(95, shown=Shown.HEADLINE, gate="+20%")
