@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from mlpstorage_bench.compare.figures import DEFINITIONS, OURS, figures_of, other_figures
 from mlpstorage_bench.compare.reference_run import identity_of
 from mlpstorage_bench.compare.subject import NOT_RECORDED, Figure, Program, Subject, by_case, span
+from mlpstorage_bench.compare.workload_facts import workload_facts
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.leaves import kv_figures
@@ -37,6 +38,7 @@ _OF_OTHER_TYPES = (
     ("steps", "{} steps"),
     ("scale", "scale {:g}"),
 )
+"""Parameters in the short line of a workload; differences are found in all facts of it."""
 _KV_CACHE = "kv_cache"
 _OF_CASES = ("options", "workloads")
 """Parts of a plan's parameters that have those of each case; types without apply all to each."""
@@ -100,6 +102,11 @@ def our_subject(
         _fingerprints(run, fingerprints),
         metadata.own.notes,
         of_cases,
+        {
+            name: workload_facts(metadata.cases[name].workload_fingerprint_parts, one.value)
+            for name, one in workloads.items()
+            if name in metadata.cases and metadata.cases[name].workload_fingerprint_parts
+        },
     )
 
 

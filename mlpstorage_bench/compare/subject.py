@@ -6,12 +6,15 @@ Pure: values that were read come in, comparisons go out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from mlpstorage_bench.compare.workload_facts import WorkloadFacts, differing_facts
+
 NOT_RECORDED = "not recorded"
+WORKLOAD = "workload"
 _CASES = "cases"
 _DIGITS = re.compile(r"(\d+)")
 
@@ -56,6 +59,8 @@ class Subject:
     """Sentences for readers of its figures."""
     of_cases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Conditions that each case has on its own → value by case."""
+    workloads: Mapping[str, WorkloadFacts] = field(default_factory=dict)
+    """Facts of each case's workload; none where a fingerprint's facts are not recorded."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,39 @@ class Comparison:
             if len(by_value) > 1:
                 values = tuple((value, tuple(letters)) for value, letters in by_value.items())
                 found.append(Unlike(name, values))
+        facts = self._unlike_facts({one.condition for one in found})
+        if facts and all(one.workloads for one in self.subjects):
+            found = [one for one in found if one.condition != WORKLOAD]  # each fact has a line
+        return found + facts
+
+    def _unlike_facts(self, others: Container[str]) -> list[Unlike]:
+        """Return the facts of workloads that differ, in each benchmark type's runs."""
+        found = []
+        for name, values in self._differing_facts.items():
+            if name.removeprefix("parameter ") in others:
+                continue  # a condition of its own says so
+            by_value: dict[str, list[str]] = {}
+            for letter, value in values.items():
+                by_value.setdefault(value, []).append(letter)
+            shown = tuple((value, tuple(letters)) for value, letters in by_value.items())
+            found.append(Unlike(name, shown))
+        return found
+
+    @cached_property
+    def _differing_facts(self) -> dict[str, dict[str, str]]:
+        """Each fact of workloads that differs → its value by the letters of runs that have it."""
+        cases = sorted(frozenset.intersection(*self._names_of_cases), key=case_order)
+        by_type: dict[str, list[int]] = {}
+        for number, one in enumerate(self.subjects):
+            if all(case in one.workloads for case in cases):
+                by_type.setdefault(one.conditions.get("benchmark type", ""), []).append(number)
+        found: dict[str, dict[str, str]] = {}
+        for numbers in by_type.values():
+            facts = differing_facts([self.subjects[one].workloads for one in numbers], cases)
+            for name, values in facts.items():
+                letters = (_letter(one) for one in numbers)
+                texts = zip(letters, map(by_case, values), strict=True)
+                found[name] = {**found.get(name, {}), **dict(texts)}
         return found
 
     @property
@@ -113,11 +151,17 @@ class Comparison:
         """The conditions whose values are equal and recorded."""
         first = self._by_run[0]
         unlike = {one.condition for one in self.unlike}
+        if self._differing_facts:
+            unlike.add(WORKLOAD)
         known = ((name, first.get(name, NOT_RECORDED)) for name in self._conditions())
         return {name: v for name, v in known if name not in unlike and v != NOT_RECORDED}
 
     def _conditions(self) -> list[str]:
         return list(dict.fromkeys(name for one in self._by_run for name in one))
+
+    @property
+    def _names_of_cases(self) -> list[frozenset[str]]:
+        return [frozenset(one.cases) for one in self.subjects]
 
     @cached_property
     def _by_run(self) -> list[Mapping[str, str]]:
@@ -127,7 +171,7 @@ class Comparison:
         nothing, and which they are is a condition of its own.
         """
         have_all = all(one.fingerprints for one in self.subjects)
-        names = [frozenset(one.cases) for one in self.subjects]
+        names = self._names_of_cases
         shared = frozenset.intersection(*names)
         found: list[Mapping[str, str]] = []
         for one in self.subjects:

@@ -1,0 +1,78 @@
+"""Facts in the fingerprints of workloads, compared by name for any benchmark type.
+
+Pure: values that were read come in, conditions go out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+_PARAMETERS = "parameters"
+_REQUESTS = "request_stream_sha256"
+_APART = ("benchmark_type", "ranks", _REQUESTS)
+"""Facts that are conditions of their own, or follow from the others."""
+_AT_DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class WorkloadFacts:
+    """Facts of a case's workload, in words by name."""
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Those of the fingerprint: parameters at their defaults are absent."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """All parameters as the case ran; none where they are not recorded."""
+    requests: str | None = None
+    """Digest of the requests, where the fingerprint has one."""
+
+    def text(self, name: str) -> str:
+        """Return a fact in words; of one that the fingerprint omits, the recorded parameter."""
+        return self.facts.get(name) or self.parameters.get(name, _AT_DEFAULT)
+
+
+def workload_facts(parts: Mapping[str, object], parameters: object) -> WorkloadFacts:
+    """Return the facts that metadata records for a fingerprint, and all parameters."""
+    given = parts.get(_PARAMETERS)
+    others = {name: one for name, one in parts.items() if name not in (_PARAMETERS, *_APART)}
+    requests = parts.get(_REQUESTS)
+    return WorkloadFacts(
+        {**dict(_flat(given, "parameter ")), **dict(_flat(others, "workload "))},
+        dict(_flat(parameters, "parameter ")),
+        requests if isinstance(requests, str) else None,
+    )
+
+
+def differing_facts(
+    runs: Sequence[Mapping[str, WorkloadFacts]], cases: Sequence[str]
+) -> dict[str, list[dict[str, str]]]:
+    """Return each fact that differs in one of the cases → by run, the fact in words by case.
+
+    Each run has the facts of all the cases.
+    """
+    names = dict.fromkeys(name for one in runs for case in cases for name in one[case].facts)
+    found = {
+        name: [{case: one[case].text(name) for case in cases} for one in runs] for name in names
+    }
+    found = {name: values for name, values in found.items() if _differ(values)}
+    if not found:
+        requests = [{case: one[case].requests or _AT_DEFAULT for case in cases} for one in runs]
+        if _differ(requests):
+            return {"workload requests": requests}
+    return found
+
+
+def _differ(values: Sequence[Mapping[str, str]]) -> bool:
+    return any(one != values[0] for one in values)
+
+
+def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
+    """Yield values with their keys, those of nested mappings joined by points."""
+    if not isinstance(value, Mapping):
+        return
+    for key, one in value.items():
+        if isinstance(one, Mapping):
+            yield from _flat(one, f"{name}{key}.")
+        else:
+            yield f"{name}{key}", one if isinstance(one, str) else json.dumps(one)
