@@ -59,7 +59,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     gate = GatePolicy(settings, registry.load(earlier.benchmark_type), results_dir)
     check_gate_files(settings, path)
     gate.check_baseline(earlier.tags, lambda: earlier.branch)
-    result = gate.judge(earlier)
+    result = gate.judge(earlier, is_past=True)
     width = max(text_width(), GATE_TABLE_WIDTH)
     lines = [*as_lines(gate_table(result), width), *gate_lines(result)]
     lines += map(for_terminal, [*github_annotations(result, os.environ), result.headline])

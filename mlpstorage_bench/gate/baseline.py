@@ -70,12 +70,14 @@ def find_baselines(
     across: bool = False,
     ignores_disturbances: bool = False,
     metrics: Collection[str] = (),
+    is_past: bool = False,
 ) -> dict[str, Baseline]:
     """Return the baseline of each case of a run.
 
     `across` includes runs of other workloads and systems, matched by the name of the case.
     `ignores_disturbances` includes runs and trials that were disturbed.
     `metrics` are those with a rule, which the run may have lost.
+    `is_past` takes only runs that began before it, as later ones may exist.
     InvalidInputError if the chosen run or file does not exist.
     """
     if choice.kind in ("run", "file"):
@@ -83,7 +85,7 @@ def find_baselines(
         if across:
             history.remarks += candidate.remarks_on(named)
         return {case: _named_baseline(candidate, case, named, across) for case in candidate.cases}
-    runs = earlier_runs(choice, candidate, history)
+    runs = earlier_runs(choice, candidate, history, is_past=is_past)
     reader = _Reader(history)
     return {
         case: _EarlierRuns(

@@ -12,11 +12,16 @@ from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.units import counted
 
 
-def earlier_runs(choice: BaselineChoice, candidate: RunSeries, history: History) -> list[PastRun]:
+def earlier_runs(
+    choice: BaselineChoice, candidate: RunSeries, history: History, *, is_past: bool = False
+) -> list[PastRun]:
     """Return the other complete runs that a choice selects, each once, oldest first.
 
-    Remarks of the history say where a run has copies, and where clocks contradict the order.
+    Of a run that `is_past`, they are those that began before it. A session's own run is the newest
+    whatever the clocks say. Remarks of the history say where a run has copies, and where clocks
+    contradict the order.
     """
+    started = datetime.fromisoformat(candidate.started).astimezone()
     runs = [
         run
         for run in history.runs(filter_of(choice))
@@ -24,9 +29,10 @@ def earlier_runs(choice: BaselineChoice, candidate: RunSeries, history: History)
         and run.is_of_reference == candidate.is_of_reference  # the others only where named
         and run.benchmark_type == candidate.benchmark_type
         and run.run_id != candidate.run_id
+        and (run.started < started or not is_past)
     ]
     once = list({(run.run_id, run.started, run.systemname): run for run in runs}.values())
-    history.remarks += _remarks(runs, once, datetime.fromisoformat(candidate.started))
+    history.remarks += _remarks(runs, once, started)
     return once
 
 
@@ -36,7 +42,7 @@ def _remarks(runs: Sequence[PastRun], once: Sequence[PastRun], started: datetime
             f"{len(runs) - len(once)} copies of runs are left out of the baseline: each run "
             "counts once, wherever the results directory has it"
         )
-    later = [run for run in once if run.started > started.astimezone()]
+    later = [run for run in once if run.started > started]
     if later:
         yield (
             f"{counted(len(later), 'run')} began after this run by their clocks, the latest, "

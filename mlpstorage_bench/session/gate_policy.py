@@ -83,15 +83,22 @@ class GatePolicy:
         look: int = 1,
         more: Mapping[str, int] | None = None,
         others: Sequence[RunSeries] = (),
+        *,
+        is_past: bool = False,
     ) -> GateResult:
         """Judge a run; InvalidInputError if the baseline does not exist.
 
         `more` maps the cases that can run more trials to the number that each look adds.
         `others` are the other runs of the session.
+        `is_past` is true of a run that a user names, after which others may have begun.
         """
         retries = Retries(self.looks if more else 1, more or {})
         is_selftest = self.settings.is_selftest
-        result = self._judge_halves(run) if is_selftest else self._judge_run(run, retries)
+        result = (
+            self._judge_halves(run)
+            if is_selftest
+            else self._judge_run(run, retries, is_past=is_past)
+        )
         rules = FailureRules(
             undecided=self.settings.undecided == "fail",
             collecting=self.settings.no_baseline == "error",
@@ -111,7 +118,7 @@ class GatePolicy:
     def _ignores_disturbances(self) -> bool:
         return self.settings.disturbed == "ignore"
 
-    def _judge_run(self, run: RunSeries, retries: Retries) -> GateResult:
+    def _judge_run(self, run: RunSeries, retries: Retries, *, is_past: bool) -> GateResult:
         across = self.settings.across
         with History(self._results_dir) as history:
             baselines = find_baselines(
@@ -121,6 +128,7 @@ class GatePolicy:
                 across=across,
                 ignores_disturbances=self._ignores_disturbances,
                 metrics=self._rules.metrics,
+                is_past=is_past,
             )
             unreadable = [f"no baseline: {problem}" for problem in history.problems]
             remarks = (*history.remarks, *unreadable[:_MOST_UNREADABLE])
