@@ -110,7 +110,10 @@ class _Started:
         opened, _ = self._services.open_case(self._record(self._name, 0), self._workload.model)
 
         def round_() -> None:
-            made = self._made() or ["every file existed, and none was made"]
+            is_known = self._engine.has_looked_through(self._workload)
+            made = self._made()
+            if not made and not is_known:
+                made = ["every file existed, and none was made"]
             notes = (*made, f"the data is in {self._directory}")
             opened.record = replace(opened.record, notes=notes, facts=self._facts)
             self._services.benchmark.extra_info["mlpstorage"] = opened.record.to_json()

@@ -79,6 +79,18 @@ def test_data_is_made_once_and_by_the_command_alone(pytester: pytest.Pytester) -
     assert [one["command"] for one in metadata_in(pytester.path / "results")] == ["datagen", "run"]
 
 
+def test_data_of_several_trainings_is_noted_once_where_it_is_made(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(f"{TEST}{TEST.replace('test_training', 'test_again')}")
+    for _ in range(2):
+        made = pytester.runpytest(*SMALL, "--mlps-datagen")
+        made.assert_outcomes(passed=2)
+        noted = [line for line in made.outlines if "made in " in line or "none was made" in line]
+        located = [line for line in made.outlines if "the data is in" in line]
+        assert (len(noted), len(located)) == (1, 1), noted
+
+
 @pytest.mark.long
 def test_two_types_leave_a_run_each_joined_by_the_session(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(

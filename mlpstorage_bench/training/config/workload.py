@@ -124,6 +124,16 @@ class TrainingWorkload(Strict):
         return "buffered" if self.reads_by_library else self.io_mode
 
     @property
+    def settings_of_direct_reads(self) -> str:
+        """Settings with which the same samples are read around the page cache."""
+        others = (
+            ("format", self.format, "raw"),
+            ("reader", self.reader, "model"),
+            ("io_mode", self.io_mode, "direct"),
+        )
+        return " and ".join(f"{name}={other}" for name, own, other in others if own != other)
+
+    @property
     def training_model(self) -> TrainingModel:
         """The model's facts."""
         return MODELS[self.model]

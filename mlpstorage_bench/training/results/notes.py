@@ -14,8 +14,11 @@ _DOUBTFUL = ("in memory", "foreign traffic")
 """Verdicts of an audit that are noted."""
 
 
-def notes_on(trials: Sequence[Values], least_au: float) -> Iterator[str]:
-    """Yield the notes on a training's trials."""
+def notes_on(trials: Sequence[Values], least_au: float, direct: str = "") -> Iterator[str]:
+    """Yield the notes on a training's trials.
+
+    `direct` has the settings with which reads go around the page cache, if they can.
+    """
     utilization = _mean(trials, "au_percentage")
     if utilization is not None and utilization < least_au:
         yield (
@@ -32,8 +35,8 @@ def notes_on(trials: Sequence[Values], least_au: float) -> Iterator[str]:
     if cached is not None and cached > _NOTEWORTHY_CACHED:
         yield (
             f"{cached:.0%} of the bytes came from the page cache, and say nothing about the "
-            "storage: for its figures, use io_mode=direct, or data of several times the hosts' "
-            "memory"
+            f"storage: for its figures, use {f'{direct}, or ' if direct else ''}data of several "
+            "times the hosts' memory"
         )
     for trial, values in enumerate(trials, 1):
         for one in values["stragglers"] if isinstance(values["stragglers"], list) else ():

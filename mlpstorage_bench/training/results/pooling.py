@@ -41,10 +41,17 @@ def pool_samples(samples: TrainingSamples) -> Values:
 
 
 def pool_case(
-    case: str, trials: Sequence[TrainingTrial], pooled: Values, least_au: float
+    case: str,
+    trials: Sequence[TrainingTrial],
+    pooled: Values,
+    least_au: float,
+    direct: str = "",
 ) -> TrainingResult:
-    """Make one result of a training's trials and of their samples; without trials, all are None."""
+    """Make one result of a training's trials and of their samples; without trials, all are None.
+
+    `direct` has the settings with which its reads go around the page cache, if they can.
+    """
     if not trials:
         return TrainingResult(case, (), dict.fromkeys(m.name for m in metrics()), least_au)
     values = case_values(metrics(), [trial.values for trial in trials], pooled)
-    return TrainingResult(case, tuple(trials), values, least_au)
+    return TrainingResult(case, tuple(trials), values, least_au, direct=direct)

@@ -60,6 +60,8 @@ class TrainingResult:
     """Utilization in percent that the rules demand of the model."""
     objectives: tuple[ObjectiveRecord, ...] = ()
     """A training has none."""
+    direct: str = ""
+    """Settings with which its reads go around the page cache; '' if they do, or cannot."""
 
     @property
     def au_percentage(self) -> float:
@@ -83,7 +85,7 @@ class TrainingResult:
 
     def notes(self) -> list[str]:
         """Return notes on these metrics, in sentences."""
-        notes = notes_on([trial.values for trial in self.trials], self.least_au)
+        notes = notes_on([trial.values for trial in self.trials], self.least_au, self.direct)
         return [f"training {self.case}: {note}" for note in notes]
 
     def metrics(self) -> dict[str, object]:

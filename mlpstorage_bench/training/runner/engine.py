@@ -58,6 +58,8 @@ class TrainingEngine(TrialEngine):
         self._storage = StorageModes(
             site, self._directory.path, asked, {"fdatasync"}, keeps_pages=True
         )
+        self._looked_through: set[str] = set()
+        """Directories of the datasets whose files this session made, or found."""
         self._ceilings: dict[str, Ceiling | None] = {}
         """Ceilings by training, as JSON."""
 
@@ -147,6 +149,10 @@ class TrainingEngine(TrialEngine):
             empties_cache=self._site.is_first_on_host,
         )
 
+    def has_looked_through(self, workload: TrainingWorkload) -> bool:
+        """Return whether this session has made or found the files of a resolved training."""
+        return str(self.place(workload).directory) in self._looked_through
+
     def generate(self, workload: TrainingWorkload, *, looks_for_all: bool) -> Generated:
         """Make the files of a resolved training that do not exist, on all ranks together.
 
@@ -154,7 +160,7 @@ class TrainingEngine(TrialEngine):
         """
         self._mode_of(workload)
         with placed(self._place):
-            return generate(
+            made = generate(
                 workload,
                 self._context(workload),
                 self._ranks,
@@ -162,6 +168,8 @@ class TrainingEngine(TrialEngine):
                 self._storage.free_bytes(),
                 looks_for_all=looks_for_all,
             )
+        self._looked_through.add(str(self.place(workload).directory))
+        return made
 
     def run_trial(self, workload: TrainingWorkload, trial: int) -> Outcome:
         """Run a trial of a resolved training on all ranks; its data exists."""
@@ -203,7 +211,11 @@ class TrainingEngine(TrialEngine):
     ) -> TrainingResult:
         """Return a training's result on every rank; `samples` are those of rank 0's trials."""
         pooled = self._ranks.bcast(pool_samples(TrainingSamples.total(samples)))
-        return pool_case(case, trials, pooled, _PERCENT * workload.training_model.least_au)
+        is_cached = self._storage.mode(workload.asked_mode) != "direct"
+        can_be_direct = is_cached and self._storage.best_io_mode == "direct"
+        direct = workload.settings_of_direct_reads if can_be_direct else ""
+        least_au = _PERCENT * workload.training_model.least_au
+        return pool_case(case, trials, pooled, least_au, direct)
 
 
 def _drop_pages(place: DatasetPlace) -> None:

@@ -13,7 +13,10 @@ from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import BlockDevice, Underlying, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
+from mlpstorage_bench.metric.values import Values
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.training.results.metrics.declared import metrics
+from mlpstorage_bench.training.results.notes import notes_on
 from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
@@ -183,6 +186,25 @@ def test_low_utilization_is_noted_with_its_demand(measured: RankTraining) -> Non
     result = pool_case("train", [pool_trial(1, ranks)], pooled, least_au=90.0)
     assert not result.meets_expectation
     assert any("50.0 % of the time; the rules demand 90 %" in note for note in result.notes())
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"io_mode": "buffered"}, "use io_mode=direct, or data of several times the hosts' memory"),
+        ({"format": "npz"}, "use format=raw and io_mode=direct, or data"),
+        ({"reader": "torch"}, "use reader=model and io_mode=direct, or data"),
+        (None, "for its figures, use data of several times the hosts' memory"),
+    ],
+)
+def test_figures_of_the_page_cache_come_with_settings_that_can_be_used(
+    changes: dict[str, object] | None, advice: str
+) -> None:
+    direct = "" if changes is None else training(**changes).settings_of_direct_reads
+    measured: Values = {"page_cache_share": 0.5, "verified_reads": 1}
+    others = dict.fromkeys(one.name for one in metrics())
+    (note,) = notes_on([{**others, **measured}], 90.0, direct)
+    assert advice in note
 
 
 def test_a_trial_without_reads_is_an_error(measured: RankTraining) -> None:
