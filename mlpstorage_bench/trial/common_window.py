@@ -1,4 +1,10 @@
-"""A window that all ranks open at one moment, with the kernel's counters at its edges."""
+"""A window that all ranks open at one moment, with the kernel's counters at its edges.
+
+A window of a given length closes on all ranks at one moment, with work in flight: all counters are
+read at its edges. One that ends with the work ends on each rank when its own is done, and then a
+reading of the host's storage would miss what other ranks still move: those counters are read where
+no rank works, before the windows open and when all have closed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +24,7 @@ from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.trial.common_start import common_moment_ns, sleep_until
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.rank_window import RankWindow
-from mlpstorage_bench.trial.window_counters import WindowCounters
+from mlpstorage_bench.trial.window_counters import StorageCounters, WindowCounters
 from mlpstorage_bench.units import NS_PER_S
 
 UNLIMITED_S = 10 * 365 * 86_400.0
@@ -78,10 +84,13 @@ class CommonWindow:
         """Counts of the kernel right before the window."""
         self._throttled_share: float | None
         self._opened_at: float
+        self._ends_with_work = False
         self.before: WindowCounters
         """Counters at the start."""
         self.after: WindowCounters
         """Counters at the end."""
+        self._storage_before: StorageCounters | None = None
+        self._storage_after: StorageCounters | None = None
         self.time: CommonTime
         """Time of this rank in rank 0's, once the window has ended."""
 
@@ -95,33 +104,58 @@ class CommonWindow:
         sleep_until(self._clock, moment_ns)
         return moment_ns
 
-    def open(self, length_s: float) -> int:
-        """Open the window at a moment that is the same on all ranks, and return it."""
+    def open(self, length_s: float | None) -> int:
+        """Open the window at a moment that is the same on all ranks, and return it.
+
+        `length_s` None: until the work ends, of which none has begun yet.
+        """
         self._throttled = self._throttling.read()
+        self._ends_with_work = length_s is None
+        if self._ends_with_work:
+            self._storage_before = StorageCounters.at_start(self.window, self._place.counters)
         opens_ns = common_moment_ns(self._ranks, self._clock, self._offset)
-        self.window.open(length_s, opens_ns)  # before it: lanes may be at work already
+        self.window.open(
+            UNLIMITED_S if length_s is None else length_s, opens_ns
+        )  # before it: lanes may be at work already
         sleep_until(self._clock, opens_ns)
         return opens_ns
 
     def read_start(self) -> None:
         """Read the kernel's counters, when the window has just opened."""
         self._opened_at = time.time()
-        self.before = WindowCounters.at_start(self.window, self._place.counters, self._threads)
+        self.before = WindowCounters.at_start(
+            self.window,
+            self._place.counters,
+            self._threads,
+            with_storage=not self._ends_with_work,
+        )
+        self._storage_before = self.before.storage or self._storage_before
 
     def read_end(self) -> None:
         """Read the kernel's counters, when the window has closed."""
-        self.after = WindowCounters.at_end(self.window, self._place.counters, self._threads)
+        self.after = WindowCounters.at_end(
+            self.window,
+            self._place.counters,
+            self._threads,
+            with_storage=not self._ends_with_work,
+        )
+        self._storage_after = self.after.storage
         self._throttled_share = self._throttling.read().share_since(self._throttled)
 
     def end(self) -> None:
         """Wait for all ranks, and compare their clocks again."""
         self._ranks.barrier()
+        if self._ends_with_work:
+            self._storage_after = StorageCounters.at_end(self.window, self._place.counters)
         self.time = CommonTime(self._offset, self._ranks.clock_offset(self._clock.now_ns))
 
     def record(self, work: RankWork) -> RankWindow:
         """Return the rank's record, after `end`."""
         window, place = self.window, self._place
         before, after = self.before, self.after
+        storage_before, storage_after = self._storage_before, self._storage_after
+        assert storage_before is not None
+        assert storage_after is not None
         ends_ns = window.closes_ns
         if work.ended_ns is not None:
             ends_ns = max(work.ended_ns, window.opened_ns)
@@ -141,9 +175,9 @@ class CommonWindow:
             chunk_bytes=place.chunk_bytes,
             operations={**work.operations},
             process_traffic=after.process_since(before),
-            device_traffic=after.device_since(before),
-            underlying_traffic=after.underlying_since(before),
-            mount_traffic=after.mount_since(before),
+            device_traffic=storage_after.device_since(storage_before),
+            underlying_traffic=storage_after.underlying_since(storage_before),
+            mount_traffic=storage_after.mount_since(storage_before),
             cpu_s=after.cpu_s - before.cpu_s,
             throttled_share=self._throttled_share,
             peak_rss_bytes=peak_rss_bytes(),

@@ -17,7 +17,7 @@ from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
-from mlpstorage_bench.trial.common_window import UNLIMITED_S, RankPlace
+from mlpstorage_bench.trial.common_window import RankPlace
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.lane_files import LaneFiles
 from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
@@ -111,7 +111,7 @@ def measure_lanes(
         measured = resources.enter_context(TrialWindow(window, place, group, ranks, watch, watched))
         ranks.barrier()
         measured.common.compare_clocks()
-        measured.open(UNLIMITED_S)
+        measured.open(None)
         futures = measured.start([partial(lanes.run, work, one) for one in lanes.files])
         closed_by = measured.wait(futures, all_done(futures))
         measured.close(futures)

@@ -118,8 +118,8 @@ class TrialWindow:
         """Length of the window, once it has closed."""
         return self._window.closes_ns - self._window.opened_ns
 
-    def open(self, length_s: float) -> None:
-        """Open the window on all ranks together."""
+    def open(self, length_s: float | None) -> None:
+        """Open the window on all ranks together; None: until their work ends."""
         opens_ns = self.common.open(length_s)
         self.series.end(opens_ns)
         self.series.begin("window", opens_ns)

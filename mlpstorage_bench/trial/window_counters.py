@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -27,13 +28,9 @@ _Edge = Literal["start_ns", "end_ns"]
 
 
 @dataclass(frozen=True)
-class WindowCounters:
-    """The kernel's counters at an edge of a window, of this process and of a block device."""
+class StorageCounters:
+    """Counters of a host's storage: of a block device, of what is below it, and of a mount."""
 
-    cpu_s: float
-    threads: ThreadTimes
-    """Times of the lanes' threads."""
-    process: Reading[Traffic] | None
     device: BlockDevice | None
     device_reading: Reading[DeviceCount] | None
     underlying: Underlying | None
@@ -44,78 +41,25 @@ class WindowCounters:
     """Bytes that the source of a network filesystem counted; None if it does not count."""
 
     @classmethod
-    def at_start(
-        cls, window: Window, counters: UsableCounters, threads: IoThreads | None = None
-    ) -> WindowCounters:
-        """Read the counters at the start; workers count bytes for the audit from then on."""
-        return cls._at("start_ns", window, counters, threads)
-
-    @classmethod
-    def at_end(
-        cls, window: Window, counters: UsableCounters, threads: IoThreads | None = None
-    ) -> WindowCounters:
-        """Read the counters at the end; workers count bytes for the audit until then."""
-        return cls._at("end_ns", window, counters, threads)
-
-    @classmethod
-    def _at(
-        cls,
-        edge: _Edge,
-        window: Window,
-        counters: UsableCounters,
-        threads: IoThreads | None,
-    ) -> WindowCounters:
-        """Open both files, then read both counters and set the window's edges.
-
-        Each reading and its edge, and the few calls between them, take some 0.1 ms, in which no
-        other thread gets Python's lock: a thread releases it in longer calls, or after 5 ms.
-        Therefore no worker compares a transfer with an edge that is not set yet.
-        """
+    def at_start(cls, window: Window, counters: UsableCounters) -> StorageCounters:
+        """Read the counters where no rank works; workers count bytes for the audit from then on."""
         with ExitStack() as files:
-            of_process = open_process_counter() if counters.process else None
-            of_device = None if counters.device is None else counters.device.open_counter()
-            below = counters.underlying
-            of_bottom = [] if below is None else [d.open_counter() for d in below.devices]
-            source = None if counters.mount is None else counters.mount.files
-            of_mount = None if source is None else source.open_counter()
-            for counter in (of_process, of_device, *of_bottom, of_mount):
-                if counter is not None:
-                    files.enter_context(counter)
-            process = _read(of_process, window.process_counted, edge)
-            device_reading = _read(of_device, window.device_counted, edge)
-            edge_of = Interval() if device_reading is not None else window.device_counted
-            bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
-            edge_of = Interval() if any(bottom) else edge_of
-            of_source = _read(of_mount, edge_of, edge)
-        times = _times_of(threads)
-        counts = [reading.traffic for reading in bottom if reading is not None]
-        is_counted = bool(counts) and len(counts) == len(bottom)
-        return cls(
-            cpu_s=cpu_s(),
-            threads=times,
-            process=process,
-            device=counters.device,
-            device_reading=device_reading,
-            underlying=below,
-            underlying_traffic=Traffic.sum(counts) if is_counted else None,
-            mount=counters.mount,
-            mount_traffic=None if of_source is None else of_source.traffic,
-        )
+            return _opened_storage(files, counters)(window, "start_ns")
 
-    def process_since(self, before: WindowCounters) -> Traffic | None:
-        """Return this process's traffic since another reading; None without a counter."""
-        if self.process is None or before.process is None:
-            return None
-        return self.process.traffic - before.process.traffic
+    @classmethod
+    def at_end(cls, window: Window, counters: UsableCounters) -> StorageCounters:
+        """Read the counters where no rank works; workers count bytes for the audit until then."""
+        with ExitStack() as files:
+            return _opened_storage(files, counters)(window, "end_ns")
 
-    def device_since(self, before: WindowCounters) -> DeviceTraffic | None:
+    def device_since(self, before: StorageCounters) -> DeviceTraffic | None:
         """Return the device's traffic since another reading; None without a counter."""
         if self.device is None or self.device_reading is None or before.device_reading is None:
             return None
         moved = self.device_reading.traffic - before.device_reading.traffic
         return DeviceTraffic(self.device, moved)
 
-    def underlying_since(self, before: WindowCounters) -> UnderlyingTraffic | None:
+    def underlying_since(self, before: StorageCounters) -> UnderlyingTraffic | None:
         """Return the traffic at the bottom since another reading; None if it is not separate."""
         if self.underlying is None:
             return None
@@ -124,7 +68,7 @@ class WindowCounters:
         moved = self.underlying_traffic - before.underlying_traffic
         return UnderlyingTraffic(self.underlying, moved)
 
-    def mount_since(self, before: WindowCounters) -> SourceTraffic | None:
+    def mount_since(self, before: StorageCounters) -> SourceTraffic | None:
         """Return the network filesystem's traffic since another reading; None without one."""
         if self.mount is None:
             return None
@@ -136,6 +80,107 @@ class WindowCounters:
         if min(moved.read_bytes, moved.write_bytes) < 0:
             return SourceTraffic(None, None, f"{source.name} began to count anew in the window")
         return SourceTraffic(source, moved, self.mount.reason)
+
+
+@dataclass(frozen=True)
+class WindowCounters:
+    """The kernel's counters at an edge of a window: of this process, and of its host's storage."""
+
+    cpu_s: float
+    threads: ThreadTimes
+    """Times of the lanes' threads."""
+    process: Reading[Traffic] | None
+    storage: StorageCounters | None
+    """None where they are read at another moment."""
+
+    @classmethod
+    def at_start(
+        cls,
+        window: Window,
+        counters: UsableCounters,
+        threads: IoThreads | None = None,
+        *,
+        with_storage: bool = True,
+    ) -> WindowCounters:
+        """Read the counters at the start; workers count bytes for the audit from then on."""
+        return cls._at("start_ns", window, counters, threads, with_storage=with_storage)
+
+    @classmethod
+    def at_end(
+        cls,
+        window: Window,
+        counters: UsableCounters,
+        threads: IoThreads | None = None,
+        *,
+        with_storage: bool = True,
+    ) -> WindowCounters:
+        """Read the counters at the end; workers count bytes for the audit until then."""
+        return cls._at("end_ns", window, counters, threads, with_storage=with_storage)
+
+    @classmethod
+    def _at(
+        cls,
+        edge: _Edge,
+        window: Window,
+        counters: UsableCounters,
+        threads: IoThreads | None,
+        *,
+        with_storage: bool,
+    ) -> WindowCounters:
+        """Open all files, then read all counters and set the window's edges.
+
+        Each reading and its edge, and the few calls between them, take some 0.1 ms, in which no
+        other thread gets Python's lock: a thread releases it in longer calls, or after 5 ms.
+        Therefore no worker compares a transfer with an edge that is not set yet.
+        """
+        with ExitStack() as files:
+            of_process = open_process_counter() if counters.process else None
+            if of_process is not None:
+                files.enter_context(of_process)
+            of_storage = _opened_storage(files, counters) if with_storage else None
+            process = _read(of_process, window.process_counted, edge)
+            storage = None if of_storage is None else of_storage(window, edge)
+        times = _times_of(threads)
+        return cls(cpu_s=cpu_s(), threads=times, process=process, storage=storage)
+
+    def process_since(self, before: WindowCounters) -> Traffic | None:
+        """Return this process's traffic since another reading; None without a counter."""
+        if self.process is None or before.process is None:
+            return None
+        return self.process.traffic - before.process.traffic
+
+
+def _opened_storage(
+    files: ExitStack, counters: UsableCounters
+) -> Callable[[Window, _Edge], StorageCounters]:
+    """Open the counters of the storage, and return what reads them at an edge."""
+    below, mount = counters.underlying, counters.mount
+    source = None if mount is None else mount.files
+    of_device = None if counters.device is None else counters.device.open_counter()
+    of_bottom = [] if below is None else [one.open_counter() for one in below.devices]
+    of_mount = None if source is None else source.open_counter()
+    for counter in (of_device, *of_bottom, of_mount):
+        if counter is not None:
+            files.enter_context(counter)
+
+    def read(window: Window, edge: _Edge) -> StorageCounters:
+        device_reading = _read(of_device, window.device_counted, edge)
+        edge_of = Interval() if device_reading is not None else window.device_counted
+        bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
+        edge_of = Interval() if any(bottom) else edge_of
+        of_source = _read(of_mount, edge_of, edge)
+        counts = [reading.traffic for reading in bottom if reading is not None]
+        is_counted = bool(counts) and len(counts) == len(bottom)
+        return StorageCounters(
+            device=counters.device,
+            device_reading=device_reading,
+            underlying=below,
+            underlying_traffic=Traffic.sum(counts) if is_counted else None,
+            mount=mount,
+            mount_traffic=None if of_source is None else of_source.traffic,
+        )
+
+    return read
 
 
 def _times_of(threads: IoThreads | None) -> ThreadTimes:

@@ -129,7 +129,7 @@ class _Run:
             snapshot = self._take_snapshot(parts, window)
             work = self._work(parts, snapshot)
             window.common.compare_clocks()
-            window.open(UNLIMITED_S)
+            window.open(None)
             futures = window.start(work.of_lanes())
             closed_by = window.wait(futures, all_done(futures))
             window.close(futures)

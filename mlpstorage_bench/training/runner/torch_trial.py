@@ -23,7 +23,7 @@ from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.training.runner.torch_loader import ReadSample, TorchLoader
 from mlpstorage_bench.training.runner.trial import EPOCHS
 from mlpstorage_bench.trial.common_start import sleep_until
-from mlpstorage_bench.trial.common_window import UNLIMITED_S, CommonWindow, RankPlace, RankWork
+from mlpstorage_bench.trial.common_window import CommonWindow, RankPlace, RankWork
 from mlpstorage_bench.trial.supervisor import FAILURE
 from mlpstorage_bench.trial.trial_window import ANOTHER_RANK
 from mlpstorage_bench.trial.watch import Watch
@@ -75,7 +75,7 @@ class _TorchTrial:
         reader = RawReader(context.place, context.reads, context.places, digests, payload)
         loader = TorchLoader(workload, reader)
         common.compare_clocks()
-        common.open(UNLIMITED_S)
+        common.open(None)
         common.read_start()
         closed_by = self._run_epochs(loader)
         window.close()

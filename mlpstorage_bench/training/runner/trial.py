@@ -22,7 +22,7 @@ from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.training.runner.sample_reader import SampleReader
 from mlpstorage_bench.training.workload.epochs import Epochs
 from mlpstorage_bench.training.workload.loader import LoaderOrder
-from mlpstorage_bench.trial.common_window import UNLIMITED_S, RankPlace
+from mlpstorage_bench.trial.common_window import RankPlace
 from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
 from mlpstorage_bench.trial.trial_window import (
     ANOTHER_RANK,
@@ -83,7 +83,7 @@ class _Trial:
             self._window = window = self._open(resources)
             self._ranks.barrier()
             window.common.compare_clocks()
-            window.open(UNLIMITED_S)
+            window.open(None)
             closed_by = self._run_epochs()
             window.close(self._futures, self._ended_ns())
         return self._result(closed_by)
