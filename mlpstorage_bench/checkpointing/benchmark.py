@@ -31,6 +31,7 @@ from mlpstorage_bench.checkpointing.runner.engine import Engine
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.results.separation import fs_separation
 from mlpstorage_bench.trial.base_type import BaseType
+from mlpstorage_bench.trial.foreign_traffic import foreign_traffic
 from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset(
@@ -131,7 +132,8 @@ class CheckpointingBenchmark(BaseType):
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in a few sentences."""
-        return conclusions({one.case: one.metrics for one in cases if one.metrics is not None})
+        measured = {one.case: one.metrics for one in cases if one.metrics is not None}
+        return [*foreign_traffic(cases, "case"), *conclusions(measured)]
 
     def figures(self, case: CaseRecord) -> CaseFigures:
         """Return the figures of a case for a report."""

@@ -35,6 +35,7 @@ from mlpstorage_bench.training.results.reference_parameters import (
 from mlpstorage_bench.training.results.reference_summary import summarise
 from mlpstorage_bench.training.runner.engine import TrainingEngine
 from mlpstorage_bench.trial.base_type import BaseType
+from mlpstorage_bench.trial.foreign_traffic import foreign_traffic
 from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset({"title", "client_host_memory_in_gb"})
@@ -129,7 +130,8 @@ class TrainingBenchmark(BaseType):
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in a few sentences."""
-        return conclusions([case for case in cases if not is_warm_up(case)])
+        trainings = [case for case in cases if not is_warm_up(case)]
+        return [*foreign_traffic(trainings, "training"), *conclusions(trainings)]
 
     def figures(self, case: CaseRecord) -> CaseFigures:
         """Return the figures of a case for a report."""

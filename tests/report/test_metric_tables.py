@@ -89,7 +89,8 @@ def test_legend_explains_the_headlines() -> None:
         "Mean ± half the range over trials; p95 of whole entries, all samples; (≤N%): processors "
         "were scarce, and these times are too long by up to N %; audit: ok if the kernel counted "
         "the reported bytes within 1 %, with their ratio; bounded, not measurable: nothing "
-        "confirms them; in memory, served from page cache: they are not the storage's; limited by: "
+        "confirms them; foreign traffic: the kernel counted more, of other programs or of the "
+        "filesystem; in memory, served from page cache: they are not the storage's; limited by: "
         "what kept the result from being higher: the storage, this host (harness), or too few "
         "requests (load); not calibrated where this host's ceiling was not measured."
     )

@@ -19,7 +19,6 @@ def conclusions(cases: Mapping[str, Values]) -> list[str]:
     stored = {name: one for name, one in cases.items() if name not in cached}
     return [
         *_cached(cached),
-        *_of_foreign_traffic(_with(stored, "host_audit_verdict", "foreign traffic")),
         *_of_storage(_with(stored, "limited_by", STORAGE)),
         *_of_load(_with(stored, "limited_by", LOAD)),
         *_of_harness(_with(stored, "limited_by", HARNESS)),
@@ -86,14 +85,6 @@ def _of_harness(limited: Mapping[str, Values]) -> Iterator[str]:
             "again while nothing else uses the processors, or use more hosts"
         )
     yield f"{_subject(limited)} reached the limit of this host, and not of the storage: {advice}."
-
-
-def _of_foreign_traffic(disturbed: Mapping[str, Values]) -> Iterator[str]:
-    if disturbed:
-        yield (
-            f"Other programs used the storage during {_named(disturbed)}: run again while nothing "
-            "else does."
-        )
 
 
 def _total_gib_s(case: Values) -> float:

@@ -28,8 +28,9 @@ class Audits(Measured):
         title="audit",
         shown=Shown.HEADLINE,
         legend="audit: ok if the kernel counted the reported bytes within 1 %, with their ratio; "
-        "bounded, not measurable: nothing confirms them; in memory, served from page cache: they "
-        "are not the storage's",
+        "bounded, not measurable: nothing confirms them; foreign traffic: the kernel counted more, "
+        "of other programs or of the filesystem; in memory, served from page cache: they are not "
+        "the storage's",
         beside="audit_ratio",
         explained_by="audit_reason",
     )
