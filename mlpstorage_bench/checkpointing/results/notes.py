@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from mlpstorage_bench.measure.ceiling import HARNESS
 from mlpstorage_bench.metric.values import Values, number_of
-from mlpstorage_bench.units import GIB_PER_S, SECONDS
+from mlpstorage_bench.units import GIB_PER_S, SECONDS, SHARE
 
 _CACHED = ("served from page cache", "in memory")
 _DONE = {"write": "written", "read": "read"}
+_SCARCE_PROCESSORS = 0.1
+"""Share of the lanes' time that waits for a processor from which more ranks do not help."""
 _UNEVEN = 0.3
 """Share of the slowest rank's time by which others are faster, from which a note names it."""
 
@@ -56,18 +58,43 @@ def _of_case(name: str, one: Values) -> Iterator[str]:
         if bandwidth is None:
             continue
         seconds, longest = (number_of(one.get(n)) for n in ("checkpoint_s", "checkpoint_s_max"))
-        standstill = number_of(one.get("standstill_s"))
-        waits = (
-            ""
-            if standstill is None
-            else f"; training stands still for {SECONDS.text(standstill)} s (standstill_s)"
-        )
         yield (
             f"A checkpoint{of_case} was {done} in {SECONDS.text(seconds)} s "
-            f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s{waits}."
+            f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s"
+            f"{_standstill(one)}."
         )
         if one.get("limited_by") == HARNESS:
-            yield (
-                f"This host was the limit when checkpoints{of_case} were {done}, and not the "
-                "storage: use more ranks or hosts, or a larger io_chunk_kib."
-            )
+            yield _of_host(f"when checkpoints{of_case} were {done}", one)
+
+
+def _standstill(one: Values) -> str:
+    """Return for how long training stands still; '' of reads."""
+    standstill, copied = (number_of(one.get(n)) for n in ("standstill_s", "snapshot_s"))
+    if standstill is None:
+        return ""
+    copy = (
+        ""
+        if copied is None
+        else f", with the copy to memory before that, of {SECONDS.text(copied)} s (snapshot_s)"
+    )
+    return f"; training stands still for {SECONDS.text(standstill)} s (standstill_s){copy}"
+
+
+def _of_host(when: str, one: Values) -> str:
+    """Return what to do where this host was the limit.
+
+    Where lanes waited for processors, what the storage can do is not known.
+    """
+    queued = number_of(one.get("processor_wait_share")) or 0.0
+    if queued < _SCARCE_PROCESSORS:
+        return (
+            f"This host was the limit {when}, and not the storage: use more ranks or hosts, or a "
+            "larger io_chunk_kib."
+        )
+    stored = number_of(one.get("storage_wait_share"))
+    of_storage = "" if stored is None else f", and for the storage for {SHARE.text(stored)}"
+    return (
+        f"Processors were short {when}: lanes waited for one for {SHARE.text(queued)} of their "
+        f"time{of_storage}. Whether the storage can do more is not known: run again while nothing "
+        "else uses the processors, or use more hosts."
+    )

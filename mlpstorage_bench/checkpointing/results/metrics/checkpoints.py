@@ -53,7 +53,8 @@ class Checkpoints(Measured):
     )
     checkpoint_s = Metric(
         "Time of a checkpoint: from when all ranks begin together until the files of the slowest "
-        "one are complete, and durable as configured.",
+        "one are complete, and durable as configured. Of an asynchronous one, it begins after the "
+        "copy to memory (snapshot_s), which standstill_s includes.",
         SECONDS,
         RANKS.together("last end - first beginning", lambda trial: trial.duration_s),
         MEAN_WITH_SPREAD,
@@ -81,8 +82,8 @@ class Checkpoints(Measured):
     )
     standstill_s = Metric(
         "Time that training stands still for a checkpoint: its whole time. Of an asynchronous one, "
-        "the copy to memory, and the time by which writing ends later than the training that "
-        "begins with it (time_between_checkpoints). None of reads.",
+        "the copy to memory, which checkpoint_s excludes, and the time by which writing ends later "
+        "than the training that begins with it (time_between_checkpoints). None of reads.",
         SECONDS,
         RANKS.together("largest", lambda trial: trial.standstill_s),
         MEAN_WITH_SPREAD,
