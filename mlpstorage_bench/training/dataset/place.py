@@ -23,10 +23,12 @@ from mlpstorage_bench.results.tree import replace_text
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.training.config.workload import Format, TrainingWorkload
 from mlpstorage_bench.training.dataset.digests import checksum_of
+from mlpstorage_bench.training.dataset.sizes import UNKNOWN
 from mlpstorage_bench.training.workload.samples import Dataset
 
 MANIFEST = "dataset.json"
 DIGESTS = "digests"
+SIZES = "sizes"
 _DIGESTS_CHECKSUM = "digests_sha256"
 TRAIN = "train"
 PARTIAL = ".partial"
@@ -94,6 +96,11 @@ class DatasetPlace:
     def digests(self) -> Path:
         """File with the digest of each chunk that is read."""
         return self.directory / DIGESTS
+
+    @property
+    def sizes(self) -> Path:
+        """File with the size of each file that a library wrote."""
+        return self.directory / SIZES
 
     @cached_property
     def _digits(self) -> int:
@@ -163,16 +170,21 @@ class DatasetPlace:
         except OSError as error:
             raise storage_error("writing", path, error) from error
 
-    def has_file(self, file: int) -> bool:
-        """Return whether a file was made: it exists under its final name in its full size."""
+    def has_file(self, file: int, size: int = UNKNOWN) -> bool:
+        """Return whether a file was made: it exists under its final name in its full size.
+
+        Of a file that a library wrote, that is `size`; any but 0 where it is not known.
+        """
         path = self.path(file)
         try:
-            size = os.stat(path).st_size  # noqa: PTH116 - a million times, and quicker
+            found = os.stat(path).st_size  # noqa: PTH116 - a million times, and quicker
         except FileNotFoundError:
             return False
         except OSError as error:
             raise storage_error("looking for", path, error) from error
-        return self.contents.format != "raw" or size == self.dataset.file_bytes(file)
+        if self.contents.format == "raw":
+            return found == self.dataset.file_bytes(file)
+        return found == size if size != UNKNOWN else found > 0
 
 
 def _damaged(path: Path, reason: str) -> StorageError:

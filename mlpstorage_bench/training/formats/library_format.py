@@ -70,4 +70,6 @@ def digest_of(content: bytes | memoryview) -> int:
 
 def undecodable(error: Exception) -> ValueError:
     """Return the error for content that is none of its format."""
-    return ValueError(f"it cannot be decoded: {error}")
+    return ValueError(
+        f"it cannot be decoded ({error}): remove the file, and make it again with --mlps-datagen"
+    )

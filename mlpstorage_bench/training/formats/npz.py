@@ -42,7 +42,8 @@ class NpzFormat:
         del number
         path = self.place.path(file)
         try:
-            with np.load(path) as content:
+            # NumPy leaves a file open that it opened and cannot decode
+            with path.open("rb") as stream, np.load(stream) as content:
                 image = content["x"]
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
             raise undecodable(error) from error

@@ -36,6 +36,7 @@ from mlpstorage_bench.training.dataset.raw_files import (
     entry_name,
     payload_of,
 )
+from mlpstorage_bench.training.dataset.sizes import UNKNOWN, read_sizes, write_size
 from mlpstorage_bench.training.formats.chosen import format_of
 from mlpstorage_bench.training.formats.library_format import LibraryFormat
 from mlpstorage_bench.training.results.generated import Generated
@@ -88,21 +89,24 @@ def generate(
     look_for_files_of_others(place, ranks.size)
     if ranks.rank == 0:
         _make_durable(place.digests)
+        if place.sizes.exists():
+            _make_durable(place.sizes)
         place.describe(is_complete=True)
     return ranks.bcast(ranks.merge(mine, Generated.merge)) or mine
 
 
 def _missing(context: TrainingContext, own: range) -> list[int]:
-    """Return the files of a rank that are not there, or have no digests."""
+    """Return the files of a rank that are not there in their size, or have no digests."""
     place = context.place
     places = context.places
+    sizes = read_sizes(place.sizes)
     known = np.zeros(0, np.uint64)
     if place.digests.exists():
         known = np.fromfile(place.digests, dtype="<u8")
     return [
         file
         for file in own
-        if not place.has_file(file)
+        if not place.has_file(file, int(sizes[file]) if file < len(sizes) else UNKNOWN)
         or len(known) < places.first(file + 1)
         or not known[places.first(file) : places.first(file + 1)].all()
     ]
@@ -220,6 +224,8 @@ class _Generation:
                 digests = off_thread(_write_by_library, self._format, partial_path, file)
             size = off_thread(_size_of, partial_path)
             off_thread(write_digests, self._place.digests, self._places.first(file), digests)
+            if self._format is not None:
+                off_thread(write_size, self._place.sizes, file, size)
             off_thread(_rename, partial_path, final)
         except BaseException:
             off_thread(remove, partial_path)

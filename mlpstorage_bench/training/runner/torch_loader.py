@@ -57,14 +57,15 @@ class SampleDataset:
     def __getitem__(self, group: int) -> ReadSample:
         """Read a group in a worker process, through the page cache."""
         file, number = self.reader.place.dataset.place(group)
+        path = self.reader.place.path(file)
         started_ns = time.perf_counter_ns()
         try:
             moved_bytes, wrong = self._read(file, number)
         except OSError as error:
-            text = f"{self.reader.place.path(file)}: {error.strerror or error}"
+            text = f"{path}: {error.strerror or error}"
             return ReadSample(0, started_ns, time.perf_counter_ns(), error=text)
         except ValueError as error:
-            return ReadSample(0, started_ns, time.perf_counter_ns(), wrong=str(error))
+            return ReadSample(0, started_ns, time.perf_counter_ns(), wrong=f"{path}: {error}")
         return ReadSample(moved_bytes, started_ns, time.perf_counter_ns(), wrong)
 
     def _read(self, file: int, number: int) -> tuple[int, str]:

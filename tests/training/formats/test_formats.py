@@ -13,7 +13,10 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.formats.chosen import check_library, format_of
 from mlpstorage_bench.training.formats.library_format import library
+from mlpstorage_bench.training.results.generated import Generated
+from mlpstorage_bench.training.runner.datagen import generate
 from mlpstorage_bench.training.runner.trial import run_training
+from mlpstorage_bench.trial.watch import Watch
 from tests.trainings import context, generated, training
 from tests.trials import SoloRanks
 
@@ -67,6 +70,43 @@ def test_a_changed_file_is_found(tmp_path: Path, name: str) -> None:
     assert result.failure is None
     assert result.corrupt_reads >= 2
     assert path.name in result.corruption
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("lost", ["nearly all", "one byte"])
+def test_a_file_that_was_cut_is_made_again(tmp_path: Path, name: str, lost: str) -> None:
+    workload = workload_of(name)
+    here = context(tmp_path, workload)
+    generated(workload, here)
+    path = here.place.path(1)
+    content = path.read_bytes()
+    path.write_bytes(content[:100] if lost == "nearly all" else content[:-1])
+    watch = Watch(SoloRanks(), None, is_on=False)
+    assert generate(workload, here, SoloRanks(), watch, None, looks_for_all=True).files == 1
+    assert path.stat().st_size == len(content)
+    assert generate(workload, here, SoloRanks(), watch, None, looks_for_all=True) == Generated()
+
+
+def test_files_whose_sizes_were_not_kept_are_those_that_exist(tmp_path: Path) -> None:
+    workload = workload_of("npz")
+    here = context(tmp_path, workload)
+    generated(workload, here)
+    here.place.sizes.unlink()
+    here.place.path(1).write_bytes(b"")
+    watch = Watch(SoloRanks(), None, is_on=False)
+    assert generate(workload, here, SoloRanks(), watch, None, looks_for_all=True).files == 1
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_a_file_that_cannot_be_decoded_comes_with_the_next_step(tmp_path: Path, name: str) -> None:
+    workload = workload_of(name)
+    here = context(tmp_path, workload)
+    generated(workload, here)
+    path = here.place.path(1)
+    path.write_bytes(path.read_bytes()[:100])
+    result = run_training(workload, here, SoloRanks())
+    assert result.corruption.startswith(f"{path}: it cannot be decoded (")
+    assert "make it again with --mlps-datagen" in result.corruption
 
 
 def test_npz_files_have_a_square_image_of_nearly_the_size(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_a_missing_file_ends_the_trial_with_its_name(tmp_path: Path) -> None:
     assert (result.closed_by, len(result.epochs)) == ("failure", 1)
 
 
+def test_a_file_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    workload = training(format="npz")
+    here = context(tmp_path, workload)
+    generated(workload, here)
+    digests = read_digests(here.place.digests, here.places)
+    reader = RawReader(here.place, here.reads, here.places, digests, payload_of(here.place))
+    path = here.place.path(2)
+    path.write_bytes(path.read_bytes()[:100])
+    dataset = SampleDataset(reader, is_checked=True)
+    assert dataset[2].wrong.startswith(f"{path}: it cannot be decoded")
+
+
 def test_a_dataset_has_as_many_items_as_groups(tmp_path: Path) -> None:
     workload = training()
     here = context(tmp_path, workload)
