@@ -119,6 +119,11 @@ class Run:
         return self.times.resumption
 
     @property
+    def started(self) -> datetime:
+        """Start of the run: of its first part, where it was resumed."""
+        return self.times.started
+
+    @property
     def run_id(self) -> str:
         """The unique name of the run."""
         return self.facts.run_id
@@ -299,7 +304,7 @@ class Run:
             process_id=os.getpid(),
             process_start=start_of(os.getpid()),
             timestamp=self.location.timestamp,
-            run_datetime=self.times.started.isoformat(),
+            run_datetime=self.started.isoformat(),
             end_datetime=ended.isoformat() if ended else None,
             runtime_s=runtime_s,
             resumed=self.times.parts(self.status, runtime_s),

@@ -81,8 +81,8 @@ def _check_objectives(session: MlpsSession, items: Sequence[pytest.Item]) -> Non
     """
     for item in items:
         names = registry.types_of_fixtures(fixtures_of(item))
-        marks = item.iter_markers(SLO) if names else item.own_markers
-        if not any(mark.name == SLO for mark in marks):
+        marked = [node for node, _ in item.iter_markers_with_node(SLO)]
+        if not marked or not (names or item in marked):
             continue
         if any(registry.load(name).has_objectives for name in names):
             continue

@@ -321,7 +321,8 @@ def test_repeated_reads_are_counted_separately_and_can_be_omitted(tmp_path: Path
 
 
 def test_requests_are_counted_by_class_of_service(tmp_path: Path) -> None:
-    result = trial(tmp_path, num_users=40, max_concurrent_allocs=40, duration=1.0)
+    lanes = {"num_users": 40, "max_concurrent_allocs": 40}
+    result = trial(tmp_path, **lanes, duration=60.0, requests=200)
     classes = result.requests.classes
     assert set(classes) == {"interactive", "responsive", "batch"}
     assert sum(one.latency.count for one in classes.values()) == result.requests.requests
@@ -388,6 +389,7 @@ def test_generation_takes_time_but_no_lane(tmp_path: Path) -> None:
         num_users=12,
         generation_mode="fast",
         think_time_scale=0.0,
+        entry_scale=0.0001,
     )
     generated_s = result.requests.generation.sum_ns / 1e9
     assert result.requests.requests > 1
