@@ -47,8 +47,18 @@ class InvalidInputError(MlpsError):
 
     def __init__(self, source: str, given: object, accepted: str, *, hint: str = "") -> None:
         self.source = source
-        text = f"{source}: got {shortened(repr(given))}; accepted: {accepted}"
-        super().__init__(for_terminal_lines(f"{text}. {hint}" if hint else text))
+        self.given = given
+        self._rest = f"accepted: {accepted}. {hint}" if hint else f"accepted: {accepted}"
+        super().__init__(self._text(given))
+
+    def _text(self, given: object) -> str:
+        return for_terminal_lines(f"{self.source}: got {shortened(repr(given))}; {self._rest}")
+
+    def with_given(self, given: object) -> Self:
+        """Return the same error of another value, such as the whole of which it had a part."""
+        changed = _rebuild(type(self), (self._text(given),), {**vars(self), "given": given})
+        changed.__cause__ = self.__cause__
+        return changed.with_traceback(self.__traceback__)
 
 
 class NamedFile(Protocol):

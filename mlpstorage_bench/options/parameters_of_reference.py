@@ -23,7 +23,8 @@ _SETTINGS: Mapping[str, str] = {
 }
 """Those with the same values here, and their keys."""
 
-_NONE = "there is no such setting here; leave it out"
+NO_SETTING = "there is no such setting here; leave it out"
+"""Form of a parameter that is unknown, or has no counterpart."""
 _SIZES = "no setting: sizes are those of the model, times --mlps-set training.scale=VALUE"
 _FILES_ALONE = "only files are measured"
 _OTHERS: Mapping[str, str] = {
@@ -37,20 +38,20 @@ _OTHERS: Mapping[str, str] = {
     "dataset.record_length_bytes_stdev": _SIZES,
     "dataset.record_length_bytes_resize": _SIZES,
     "dataset.num_subfolders_train": "no setting: a dataset has no subfolders",
-    "dataset.skip_listing": _NONE,
-    "dataset.listing_validation_interval": _NONE,
+    "dataset.skip_listing": NO_SETTING,
+    "dataset.listing_validation_interval": NO_SETTING,
     "dataset.num_files_eval": "no setting: there is no evaluation",
     "dataset.keep_files": "no setting: data stays for other runs",
     "reader.data_loader": "--mlps-set training.reader=torch, for PyTorch's loader itself",
-    "reader.computation_threads": _NONE,
-    "reader.multiprocessing_context": _NONE,
+    "reader.computation_threads": NO_SETTING,
+    "reader.multiprocessing_context": NO_SETTING,
     "reader.file_shuffle": "no setting: files are shuffled by --mlps-seed",
     "reader.sample_shuffle": "no setting: samples are shuffled by --mlps-seed",
     "train.seed": "--mlps-seed {}",
     "checkpoint.mode": "--mlps-set checkpointing.subset=true, for subset",
     "checkpoint.checkpoint_after_epoch": "no setting: the type checkpointing writes checkpoints",
     "workflow.generate_data": "--mlps-datagen",
-    "workflow.train": _NONE,
+    "workflow.train": NO_SETTING,
     "workflow.checkpoint": "no setting: the type checkpointing writes checkpoints",
     "metric.au": "--mlps-gate-rule 'au: >= 90', with the least percentage",
     "framework": "no setting: PyTorch's way of loading",
@@ -74,7 +75,7 @@ def form_of_parameter(name: str, value: str) -> str:
     if group in _OTHERS:
         return _OTHERS[group].format(value)
     section, dot, _ = name.partition(".")
-    return _NONE if dot and section in _SECTIONS else ""
+    return NO_SETTING if dot and section in _SECTIONS else ""
 
 
 def every_parameter() -> Iterator[tuple[str, str]]:

@@ -13,8 +13,8 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.benchmark_type.members import missing_members
 from mlpstorage_bench.benchmark_type.plan import Plan, PlanRequest
-from mlpstorage_bench.errors import InvalidInputError, MlpsError
-from mlpstorage_bench.options.parameters_of_reference import form_of_parameter
+from mlpstorage_bench.errors import InvalidInputError, MlpsError, nearest
+from mlpstorage_bench.options.parameters_of_reference import NO_SETTING, form_of_parameter
 from mlpstorage_bench.options.settings import CLOSED_PROFILE, DEFAULT_PROFILE, Settings
 
 _PROFILE_OPTION = "--mlps-profile"
@@ -24,7 +24,12 @@ _SET_OPTION = "--mlps-set"
 def plan_for(settings: Settings, name: str) -> Plan:
     """Return the plan of a type; InvalidInputError if it cannot run."""
     _check_names(settings)
-    plan = registry.load(name).plan(request_for(settings, name))
+    request = request_for(settings, name)
+    try:
+        plan = registry.load(name).plan(request)
+    except InvalidInputError as error:
+        typed = _as_typed(settings, name, request).get((error.source, error.given))
+        raise error if typed is None else error.with_given(typed) from error.__cause__
     missing = missing_members(plan, Plan)
     if missing:
         raise InvalidInputError(
@@ -36,12 +41,37 @@ def plan_for(settings: Settings, name: str) -> Plan:
     return plan
 
 
+def _as_typed(settings: Settings, name: str, request: PlanRequest) -> dict[tuple[str, object], str]:
+    """Return values as a type names them in its errors, by option → with prefixes, as typed."""
+    found: dict[tuple[str, object], str] = {}
+    typed = []
+    for key, text in _typed_overrides_of(settings, name):
+        path = _split(key)[1]
+        found[_SET_OPTION, path] = key
+        found[_SET_OPTION, f"{path}={text}"] = f"{key}={text}"
+        typed.append(f"{key}={text}")
+    every = ", ".join(f"{path}={text}" for path, text in request.overrides)
+    found[_SET_OPTION, every] = ", ".join(typed)
+    for value in settings.profiles:
+        if _split(value) == (name, request.profile):
+            found[_PROFILE_OPTION, request.profile] = value
+    return found
+
+
 def _check_names(settings: Settings) -> None:
-    """Raise InvalidInputError for a parameter by the reference's name, with the form here."""
+    """Raise InvalidInputError for a parameter by the reference's name, with the form here.
+
+    Its sections are named nearly like types: where such a type has the parameter, it is meant.
+    """
     for key, text in settings.overrides:
         form = "" if _split(key)[0] else form_of_parameter(key, text)
         if form:
-            raise InvalidInputError(_SET_OPTION, f"{key}={text}", form)
+            section, _, path = key.partition(".")
+            types = [n for n in registry.names() if _knows(n, path) and nearest(section, [n])]
+            hint = nearest(section, types) if form == NO_SETTING else ""
+            if hint:
+                form = " or ".join(f"{name}.{path}={text}" for name in types)
+            raise InvalidInputError(_SET_OPTION, f"{key}={text}", form, hint=hint)
 
 
 def request_for(settings: Settings, name: str) -> PlanRequest:
@@ -215,11 +245,18 @@ def _candidates(settings: Settings) -> Iterator[str]:
 
 
 def _overrides_of(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    """Yield keys without a prefix and values, as the type gets them."""
+    for key, text in _typed_overrides_of(settings, name):
+        yield _split(key)[1], text
+
+
+def _typed_overrides_of(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and values that are for a type, as the user typed them."""
     for key, text in settings.overrides:
         prefix, path = _split(key)
         is_known_to_others = any(_knows(other, path) for other in registry.names())
         if prefix == name or (not prefix and (_knows(name, path) or not is_known_to_others)):
-            yield path, text
+            yield key, text
 
 
 def _profile_of(settings: Settings, name: str) -> str:

@@ -67,7 +67,7 @@ REFUSED = {
     ),
     "key that its type has not": (
         ("--mlps-set=copy_files.nonsense=7",),
-        "--mlps-set: got 'nonsense'; accepted: one of file_mib, files, ",
+        "--mlps-set: got 'copy_files.nonsense'; accepted: one of file_mib, files, ",
     ),
     "file for both": (
         ("--mlps-profile=own.yaml",),
