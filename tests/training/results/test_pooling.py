@@ -63,6 +63,12 @@ def test_utilization_is_the_mean_over_ranks_and_rates_are_their_sum(measured: Ra
     assert result.train_mib_s == pytest.approx((result.samples_per_s or 0) * 2)
 
 
+def test_rates_of_samples_are_without_the_time_between_epochs(measured: RankTraining) -> None:
+    result = pool_trial(1, [measured])
+    assert result.samples_per_s is not None
+    assert result.samples_per_s >= result.samples / result.window_s
+
+
 def test_waits_of_the_first_step_are_in_no_share(measured: RankTraining) -> None:
     result = pool_trial(1, [rank(measured, 0, epoch(1, first_s=0.6, rest_s=1.0))])
     assert result.data_wait_share == pytest.approx(0.2)

@@ -18,9 +18,10 @@ def _percentile(
     """Declare a percentile of a span of reads."""
     of = "" if span == "device" else " chunk"
     return Metric(
-        "Reads of single chunks."
+        "Reads of single chunks, of samples or groups where a library reads: time as read_p50_ms."
         if of
-        else "Reads of samples, or of groups that are read together: time in system calls.",
+        else "Reads of samples, or of groups that are read together: time in system calls; where a "
+        "library reads, the whole of its call, with decoding and check.",
         MILLISECONDS,
         RANKS.pooled(lambda samples: samples.span(span).percentile_ms(percent)),
         POOLED,
@@ -60,7 +61,8 @@ class Reads(Measured):
     )
     page_cache_share = Metric(
         "Share of the bytes that came from the page cache and from no device; none if nothing was "
-        "read.",
+        "read. A lower bound where read-ahead had devices read more than was asked for, as of "
+        "parquet files, whose columns are not all read.",
         SHARE,
         RANKS.together(
             "page_cache_bytes ÷ read_bytes of all ranks", lambda trial: trial.page_cache_share
