@@ -50,8 +50,13 @@ class Unit:
         except OverflowError:  # a whole number of a file, beyond those of floating point
             return shortened(str(value))
         decimals = self.decimals + (more_decimals if self.decimals or is_share else 0)
-        is_tiny = 0 < abs(shown) < 10**-decimals
-        return f"{shown:.{'2g' if is_tiny else f'{decimals}f'}}{'%' if is_share else ''}"
+        return f"{decimal_text(shown, decimals)}{'%' if is_share else ''}"
+
+
+def decimal_text(value: float, decimals: int) -> str:
+    """Return a number with decimals, or with two significant digits if it would be shown as 0."""
+    is_tiny = 0 < abs(value) < 10**-decimals
+    return f"{value:.2g}" if is_tiny else f"{value:.{decimals}f}"
 
 
 GIB_PER_S = Unit("GiB/s", 2, accepted={"MiB/s": 1 / 1024, "GB/s": 1e9 / GIB, "MB/s": 1e6 / GIB})

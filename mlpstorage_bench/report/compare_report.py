@@ -19,6 +19,7 @@ from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.tree import write_named
+from mlpstorage_bench.units import decimal_text
 
 REPORT_OPTION = "--mlps-compare-report"
 _SUFFIXES = (".json", ".md")
@@ -103,7 +104,7 @@ def _table(rows: Sequence[Row], letters: Sequence[str], columns: range) -> Table
 
 def cell_of(value: float | None, decimals: int) -> str:
     """Return a figure as a cell."""
-    return "-" if value is None else f"{value:.{decimals}f}"
+    return "-" if value is None else decimal_text(value, decimals)
 
 
 def _to_json(comparison: Comparison) -> str:

@@ -12,7 +12,7 @@ from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.leaves.definitions import UNLIKE_OURS
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.results.json_files import json_text
-from mlpstorage_bench.units import counted
+from mlpstorage_bench.units import counted, decimal_text
 
 _COLORS = {"passed": 32, "failed": 31, "died": 31, "interrupted": 33}
 """ANSI colours of a status, where the output is a terminal."""
@@ -52,7 +52,7 @@ def history_lines(
     titles = (for_terminal(column.title) for column in columns)
     last = [*(["tags"] if tagged else []), *(["system"] if of_systems else [])]
     header = (*_HEADER, *titles, *last)
-    forms = [(column.name, f"%.{column.unit.decimals}f") for column in columns]
+    forms = [(column.name, column.unit.decimals) for column in columns]
     rows = [_row(run, forms, tagged=tagged, of_systems=of_systems) for run in runs]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     forms_of = [
@@ -109,7 +109,7 @@ def definition_lines(runs: Iterable[PastRun]) -> list[str]:
 
 
 def _row(
-    run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool, of_systems: bool
+    run: PastRun, forms: Sequence[tuple[str, int]], *, tagged: bool, of_systems: bool
 ) -> tuple[str, ...]:
     cases = run.cases
     row = (
@@ -121,7 +121,7 @@ def _row(
         run.mode,
         f"{run.ranks} x {run.num_hosts}",
         run.status,
-        *[_cell([case.listed.get(name) for case in cases], form) for name, form in forms],
+        *[_cell([case.listed.get(name) for case in cases], places) for name, places in forms],
     )
     if tagged:
         row = (*row, " ".join(run.tags))
@@ -133,8 +133,9 @@ def _row(
     return tuple(shortened(for_terminal(cell)) for cell in row)
 
 
-def _cell(values: Sequence[float | None], form: str) -> str:
-    shown = " ".join(["-" if v is None else form % v for v in values[:MOST_CASES]]) or "-"
+def _cell(values: Sequence[float | None], decimals: int) -> str:
+    known = values[:MOST_CASES]
+    shown = " ".join(["-" if v is None else decimal_text(v, decimals) for v in known]) or "-"
     more = len(values) - MOST_CASES
     return f"{shown} +{more}" if more > 0 else shown
 

@@ -22,6 +22,7 @@ from mlpstorage_bench.options.declared import OPTIONS, asks_for_command
 from mlpstorage_bench.report.history_table import history_lines
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
+SHOWN = ("0.0044", "0.0059", "0.00", "1.25")
 HISTORY_ID = "20261101_1201"
 """First characters of the ID of run 1."""
 
@@ -380,3 +381,16 @@ def test_columns_that_are_equal_are_named_once_where_a_table_is_too_wide(tmp_pat
     assert header.split()[:4] == ["id", "time", "model", "status"]
     assert len(rule) >= max(map(len, rows))
     assert "llama3.1-70b-instruct  passed" in rows[1]
+
+
+def test_small_figures_have_two_digits_as_in_the_terminal(tmp_path: Path) -> None:
+    for number, bandwidth in enumerate((0.0044, 0.0059, 0.0, 1.25), 1):
+        leave_run(tmp_path, number, trials=(bandwidth,))
+    with History(tmp_path) as history:
+        _, _, *lines = history_lines(history.runs(), history.listed())
+    assert [[text for text in line.split() if text in SHOWN] for line in lines] == [
+        ["0.0044"],
+        ["0.0059"],
+        ["0.00"],
+        ["1.25"],
+    ]
