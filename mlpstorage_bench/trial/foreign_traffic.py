@@ -17,7 +17,8 @@ _MOST = 0.5
 def foreign_traffic(cases: Sequence[CaseRecord], noun: str) -> list[str]:
     """Return a sentence that names the cases that were disturbed, with what a case is called.
 
-    A case is named if the audits of hosts found other traffic in most of its trials.
+    A case is named if the audits of hosts found other traffic in most of its trials, unless all of
+    that was of the ranks' own processes, such as read-ahead.
     """
     named = [
         case.case
@@ -36,5 +37,8 @@ def foreign_traffic(cases: Sequence[CaseRecord], noun: str) -> list[str]:
 
 
 def _is_disturbed(trials: Sequence[Json]) -> bool:
-    disturbed = sum(one.get("host_audit_verdict") == _FOREIGN for one in trials)
+    disturbed = sum(
+        one.get("host_audit_verdict") == _FOREIGN and one.get("foreign_gib_s") != 0
+        for one in trials
+    )
     return disturbed > 0 and disturbed >= _MOST * len(trials)
