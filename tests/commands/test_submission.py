@@ -63,6 +63,7 @@ def fill(directory: Path) -> None:
         path.with_suffix(".pdf").write_bytes(b"%PDF-1.7")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("results")
 def test_submission_ends_with_1_until_a_person_has_described_the_system(
     pytester: pytest.Pytester,
@@ -84,6 +85,7 @@ def test_submission_ends_with_1_until_a_person_has_described_the_system(
     assert pytester.runpytest_subprocess("--mlps-validate=new").ret == 0
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("results")
 def test_filled_description_is_taken_for_another_submission(
     pytester: pytest.Pytester,

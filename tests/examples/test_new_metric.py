@@ -56,6 +56,7 @@ def test_metric_declared_once_appears_in_page() -> None:
     assert "| `chunks_per_s` (or `chunk_rate`) | 1/s | Rate of chunks" in page
 
 
+@pytest.mark.long
 def test_metric_declared_once_appears_in_results_table_gate_report_and_history(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,6 +255,7 @@ def test_tag_of_no_run_is_not_collected(
     assert "collecting: 1 of 5 baseline runs, excluding this run" in untagged.stdout.str()
 
 
+@pytest.mark.long
 def test_retry_judges_an_earlier_run_with_one_look(pytester: pytest.Pytester) -> None:
     """No trials can be added to an earlier run, so the only look has the whole rate."""
     write_past_runs(pytester, [2.0, 1.9, 2.05, 2.1, 1.95, 2.0, 1.9, 2.1, 2.0, 1.95])

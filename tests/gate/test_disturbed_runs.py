@@ -204,6 +204,7 @@ def test_retry_judges_the_trials_that_were_not_disturbed(
         assert gate(pytester, *retry).ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.long
 def test_disturbed_trial_of_a_run_that_passed_is_in_no_baseline(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ TINY = (
 )
 
 
+@pytest.mark.long
 def test_run_is_in_the_index_with_its_trials_and_equal_runs_are_comparable(
     pytester: pytest.Pytester,
 ) -> None:

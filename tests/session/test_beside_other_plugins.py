@@ -70,6 +70,7 @@ def test_timeout_in_a_trial_fails_its_test_alone(
     assert [benchmark["name"] for benchmark in own["benchmarks"]] == ["test_after"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_run_in_a_worker_fails_with_the_reason(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
@@ -97,6 +98,7 @@ def test_run_in_a_worker_fails_with_the_reason(pytester: pytest.Pytester) -> Non
     assert not (pytester.path / "results").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_last_attempt_of_a_repeated_test_is_its_case(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +135,7 @@ def test_last_attempt_of_a_repeated_test_is_its_case(
         assert benchmark["extra_info"]["attempt"] == 1
 
 
+@pytest.mark.long
 def test_test_that_fails_in_each_attempt_has_failed(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,6 +149,7 @@ def test_preloaded_library_that_changes_no_storage_is_a_fact_and_no_finding(
     assert "warning" not in line
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_open_run_has_notes_on_findings_and_its_figures_are_marked(tmp_path: Path) -> None:
     skip_unless_pages_are_counted(tmp_path)

@@ -37,6 +37,7 @@ def test_memory_limit_of_the_control_group_is_heeded(
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", first_of("", "MemTotal:\nstrange\n"), ids=["empty", "strange"])
 def test_run_passes_where_memory_figures_are_empty_or_strange(
     pytester: pytest.Pytester, text: str

@@ -116,6 +116,7 @@ def on_another_device(path: Path) -> None:
     path.write_text(json.dumps(metadata))
 
 
+@pytest.mark.long
 def test_table_says_what_was_measured_and_that_it_was_another_storage_last_time(
     pytester: pytest.Pytester,
 ) -> None:

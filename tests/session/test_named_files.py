@@ -196,6 +196,7 @@ def test_outputs_of_an_earlier_run_are_overwritten(pytester: pytest.Pytester, he
         assert json.loads((here / "g.json").read_text())["written_by"] == "mlpstorage_bench"
 
 
+@pytest.mark.long
 def test_trace_out_that_is_trace_in_is_refused_on_all_ranks(
     here: Path, run_ranks: RunRanks
 ) -> None:

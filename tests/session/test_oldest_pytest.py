@@ -44,6 +44,7 @@ def run_pytest(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=120)
 
 
+@pytest.mark.long
 def test_tests_of_another_project_run_unchanged(old: pytest.Pytester) -> None:
     old.makepyfile("def test_one(): pass")
     result = run_pytest(old)
@@ -62,6 +63,7 @@ def test_help_shows_every_option_under_both_names(old: pytest.Pytester) -> None:
         assert option.reference_name is None or f" --{option.reference_name}" in result.stdout.str()
 
 
+@pytest.mark.long
 def test_option_of_another_plugin_keeps_its_meaning(old: pytest.Pytester) -> None:
     old.makeconftest(
         """

@@ -108,6 +108,7 @@ def test_recorded_values_have_units_and_directions(pytester: pytest.Pytester) ->
     trend.stdout.fnmatch_lines(["case recorded: replay_gib_s, GiB/s: 1 run, the last 1.5 *"])
 
 
+@pytest.mark.long
 def test_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -169,6 +170,7 @@ def test_reports_are_written_in_the_format_of_their_names(pytester: pytest.Pytes
     assert "not drawn" not in page
 
 
+@pytest.mark.long
 def test_each_trial_has_a_trace_that_converts_to_an_fio_job(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(*TINY, "--mlps-trials=2", "--mlps-set=trace_out=t.csv.zst")

@@ -12,6 +12,7 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.metric.declaration import Shown
 from tests.types.project import Project
 from tests.types.smallest import smallest
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
 
@@ -154,6 +155,7 @@ def test_the_validator_finds_nothing_that_the_writer_left_out(ran: Project, ask:
     assert any(verdict == "ok" for _, verdict in verdicts)
 
 
+@pytest.mark.parametrize("type_name", first_of(*registry.names()), indirect=True)
 def test_a_run_is_run_again_and_compared_with_it(ran: Project, ask: Any) -> None:
     first = run_id(ran)
     again = ran.command("--mlps-results-dir=results", f"--mlps-history-rerun={first}")

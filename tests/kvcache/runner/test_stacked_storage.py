@@ -175,6 +175,7 @@ def test_btrfs_is_compared_with_its_devices(
     assert measured(folder).host_audit_verdict in NOT_REFUTED
 
 
+@pytest.mark.long
 def test_bindfs_is_compared_with_the_disk_of_its_directory(tmp_path: Path) -> None:
     disk = BlockDevice.under(tmp_path)
     bindfs = shutil.which("bindfs")

@@ -311,6 +311,7 @@ def test_decoding_whose_entries_exceed_the_write_limit_is_refused(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_repeated_reads_are_counted_separately_and_can_be_omitted(tmp_path: Path) -> None:
     reference = served(tmp_path, num_users=3)  # three kinds of users
     reads = reference.operation("storage", "read")
