@@ -6,7 +6,9 @@ Two tests, of which the smaller p-value counts:
   and each of its trials by at least half that gap. It compares runs with runs, so it assumes
   nothing about the trials within a run, and a series that drifts has a wide range of its own.
   Statistic: Dixon's ratio of gap to range [1], with the p-value for exponential tails [2], which
-  are heavier than normal ones.
+  are heavier than normal ones. A value above 0 can fall by its own size at most, which is no large
+  multiple of a wide range: such values are compared by their logarithms, too, with a p-value times
+  `LOG_PENALTY`.
 - Precedence test: in the order of all values, the first are baseline values, and the next are
   trials. Both groups together are larger than chance allows: a precedence test [3] with a second
   group, exact for any distribution of independent values. It counts only if the samples are
@@ -52,6 +54,9 @@ TOP_SHARE = 0.4
 """Share of the baseline's values, from the highest, whose spread is compared with the gap."""
 TOP_CLOSENESS = 0.8
 """Least (lowest top value - trials) / (highest - trials): the gap is 4 times the top's spread."""
+LOG_PENALTY = 4.0
+"""Factor of the gap test's p-value by logarithms, which stretch the lower tail of values that vary
+by half: with it, series with an exponential tail below raise as many false alarms as they may."""
 LEVEL_WIDTH = 1 / 8
 """Greatest range of trials at one level, as a share of the gap to the highest baseline values."""
 MIN_VON_NEUMANN_RATIO = 0.9
@@ -114,15 +119,24 @@ def run_medians(baseline: Runs, trials: int) -> list[float]:
 
 
 def _gap_test(baseline: Runs, candidate: Sequence[float]) -> float:
-    medians = run_medians(baseline, len(candidate))
-    lowest = min(medians)
-    gap, width = lowest - median(candidate), max(medians) - lowest
+    medians, own = run_medians(baseline, len(candidate)), median(candidate)
+    lowest, highest = min(medians), max(medians)
+    gap = lowest - own
     if lowest - max(candidate) < gap / 2 or gap <= 0:
         return 1.0
+    p_value = _gap_p_value(gap, highest - lowest, len(medians))
+    if own <= 0:
+        return p_value
+    gap, width = math.log(lowest / own), math.log(highest / lowest)
+    return min(p_value, LOG_PENALTY * _gap_p_value(gap, width, len(medians)))
+
+
+def _gap_p_value(gap: float, width: float, runs: int) -> float:
+    """Return the probability of a gap as large below the range of so many runs."""
     if gap > width * 1e9:
         return 0.0
     kappa = gap / width
-    return math.prod(i / (i + kappa) for i in range(2, len(medians) + 1)) / (len(medians) + 1)
+    return math.prod(i / (i + kappa) for i in range(2, runs + 1)) / (runs + 1)
 
 
 def _precedence_test(baseline: Runs, candidate: Sequence[float]) -> tuple[float, float | None]:

@@ -60,6 +60,11 @@ def heavy_tailed(random: Generator, rows: int, length: int) -> Series:
     return np.exp(0.05 * random.standard_t(2, (rows, length)))
 
 
+def exponential_below(random: Generator, rows: int, length: int) -> Series:
+    """Deviations of 20 %, all below a cap."""
+    return 1.2 - 0.2 * random.exponential(size=(rows, length))
+
+
 def drifting(random: Generator, rows: int, length: int) -> Series:
     """A decline by a tenth over twenty values."""
     return (1 - 0.005 * np.arange(length)) * white(random, rows, length, 0.03)

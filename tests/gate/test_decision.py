@@ -46,6 +46,15 @@ def test_five_quiet_baseline_runs_show_a_large_loss() -> None:
     assert judge(QUIET[:5], [90.0, 90.1, 89.9], HIGHER_IS_BETTER).verdict is Verdict.REGRESSED
 
 
+@pytest.mark.parametrize("runs", [5, 8])
+def test_loss_of_nine_tenths_is_found_on_storage_that_varies_by_half(runs: int) -> None:
+    medians = [1.05, 0.94, 1.49, 1.12, 1.3, 0.99, 1.2, 1.07][:runs]
+    baseline = [[0.98 * value, value, 1.03 * value] for value in medians]
+    result = judge(baseline, [0.095, 0.094, 0.09], HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.REGRESSED
+    assert judge(baseline, [0.8, 0.78, 0.82], HIGHER_IS_BETTER).verdict is Verdict.UNDECIDED
+
+
 @pytest.mark.parametrize("candidate", [[], [1.0, float("nan")], [float("inf")]])
 def test_missing_or_non_finite_trials_are_refused(candidate: list[float]) -> None:
     with pytest.raises(ValueError, match="trials of a run: got"):

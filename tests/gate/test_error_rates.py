@@ -40,6 +40,7 @@ UNCHANGED: dict[str, NoiseModel] = {
     "two levels, fast": lambda d, r, n: noise.two_levels(d, r, n, 2.0),
     "two levels, slow": lambda d, r, n: noise.two_levels(d, r, n, 200.0),
     "heavy tails": noise.heavy_tailed,
+    "exponential tail below": noise.exponential_below,
     "drift": noise.drifting,
     "quantised": noise.quantised,
     "nested": lambda d, r, n: noise.nested(d, r, n, 3),
