@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.metric.declaration import Description, Shown
@@ -19,10 +19,12 @@ def results_table(
     described: Mapping[str, Description],
     figures: Mapping[str, CaseFigures],
     least: Shown,
+    interrupted: Collection[str] = (),
 ) -> Section:
     """Return a table of cases with the metrics that are shown at least there, and that a case has.
 
-    Cells have the spread over trials, and percentiles their number of samples.
+    Cells have the spread over trials, and percentiles their number of samples. A case without
+    metrics has failed, unless it is one of those that were `interrupted`.
     """
     shown = [
         one
@@ -33,7 +35,12 @@ def results_table(
     rows = [
         (name, str(values.get("trials", "-")), *_cells(shown, values, described, figures.get(name)))
         if values is not None
-        else (name, "-", "failed", *[""] * (len(shown) - 1))
+        else (
+            name,
+            "-",
+            "interrupted" if name in interrupted else "failed",
+            *[""] * (len(shown) - 1),
+        )
         for name, values in cases.items()
     ]
     return Section(title, ("case", "trials", *(one.title for one in shown)), tuple(rows))

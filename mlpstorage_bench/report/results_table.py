@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.console import Console, RenderableType
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.metric.declaration import AnyMetric, Description, Shown
 from mlpstorage_bench.report.metric_cells import narrow_cell
+from mlpstorage_bench.units import counted
 
 _GAP = "  "
 _SECOND_LINES = (" ±", " (")
@@ -17,9 +18,14 @@ _SECOND_LINES = (" ±", " (")
 
 
 def results_lines(
-    cases: Sequence[CaseRecord], metrics: Sequence[AnyMetric], width: int | None
+    cases: Sequence[CaseRecord],
+    metrics: Sequence[AnyMetric],
+    width: int | None,
+    interrupted: Collection[str] = (),
 ) -> list[str]:
     """Return a table of cases as lines, with a column for each metric that is a headline.
+
+    A case without metrics has failed, unless it is one of those that were `interrupted`.
 
     It takes the space that it needs if `width` is None. Where that is more than `width`, spreads
     move to a second line, and then names of cases to a line of their own: no cell is cut.
@@ -27,7 +33,7 @@ def results_lines(
     described = {metric.name: metric.description for metric in metrics}
     headlines = [one for one in described.values() if one.shown >= Shown.HEADLINE]
     titles = [("case", "", False), ("trials", "", True), *map(_title, headlines)]
-    rows = [_row(case, headlines, described) for case in cases]
+    rows = [_row(case, headlines, described, interrupted) for case in cases]
     lines = _laid_out(titles, [[[cell] for cell in row] for row in rows])
     if width is None or len(lines[0]) <= width:
         return lines
@@ -46,11 +52,16 @@ def _title(one: Description) -> tuple[str, str, bool]:
 
 
 def _row(
-    case: CaseRecord, headlines: Sequence[Description], described: Mapping[str, Description]
+    case: CaseRecord,
+    headlines: Sequence[Description],
+    described: Mapping[str, Description],
+    interrupted: Collection[str],
 ) -> list[str]:
     values = case.metrics
     if values is None:
-        return [case.case, f"{len(case.trials)}/{case.planned_trials}", "failed"]
+        word = "interrupted" if case.case in interrupted else "failed"
+        measured = f"{len(case.trials)} of {counted(case.planned_trials, 'trial')} measured"
+        return [case.case, str(len(case.trials)), f"{word}: {measured}"]
     cells = [narrow_cell(one, values, described) for one in headlines]
     return [case.case, str(len(case.trials)), *cells]
 
@@ -70,10 +81,14 @@ def _laid_out(
     names: Sequence[str] = (),
 ) -> list[str]:
     """Return lines of equal columns: titles, a rule, and rows of cells with one line or more."""
+    whole = [row for row in rows if len(row) == len(titles)]  # the last cell of others has a line
     widths = [
         max(
             len(text)
-            for text in (first, second, *(t for row in rows if i < len(row) for t in row[i]))
+            for text in (
+                *(first, second),
+                *(t for row in rows if row in whole or i < len(row) - 1 for t in row[i]),
+            )
         )
         for i, (first, second, _) in enumerate(titles)
     ]

@@ -78,17 +78,21 @@ def build_report(
     ran = {name: own_values.get(name) for name in names}
     values = {name: one for name, one in ran.items() if one is not None}
     first = headline_case(values, described, own.planned_cases)
+    interrupted = metadata.interrupted_cases
     blocks = (
         Block("Verdicts of the gate", (gate_section(metadata),)),
         Block("Objectives", (objectives_section(metadata),)),
-        Block("Results", (results_table("", ran, described, figures.cases, Shown.HEADLINE),)),
+        Block(
+            "Results",
+            (results_table("", ran, described, figures.cases, Shown.HEADLINE, interrupted),),
+        ),
         *_sweep_blocks(values, described, figures),
         *_case_blocks(metadata, figures, first),
         _history_block(trends),
         Block("Parameters", (set_section(metadata), changed_section(metadata))),
         Block(
             "All figures of the cases",
-            (results_table("", ran, described, figures.cases, Shown.REPORT),),
+            (results_table("", ran, described, figures.cases, Shown.REPORT, interrupted),),
             is_folded=True,
         ),
         Block("All parameters", (all_parameters_section(metadata, figures.cases),), is_folded=True),

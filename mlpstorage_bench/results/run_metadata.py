@@ -220,6 +220,19 @@ class RunMetadata(Part):
         return {name: dict(one) for name, one in self.all_metrics.items() if isinstance(one, dict)}
 
     @property
+    def interrupted_cases(self) -> frozenset[str]:
+        """Cases without metrics of a run that was stopped, whose tests have not failed."""
+        if self.own.status != "interrupted":
+            return frozenset()
+        failed = {one.test for one in self.own.tests if one.outcome == "failed"}
+        measured = self.values_by_case.keys()
+        return frozenset(
+            name
+            for name, case in self.cases.items()
+            if name not in measured and case.test not in failed
+        )
+
+    @property
     def cases(self) -> dict[str, CaseFacts]:
         """The cases of the run."""
         return {name: case or CaseFacts() for name, case in self.own.cases.items()}

@@ -273,6 +273,23 @@ class Run:
         finally:
             self._kept.release()
 
+    @property
+    def interrupted_cases(self) -> frozenset[str]:
+        """Cases without metrics of a run that was stopped, whose tests have not failed."""
+        failed = {one.test for one in self.log.outcomes if one.outcome == "failed"}
+        is_interrupted = self.status == "interrupted"
+        return frozenset(
+            one.case
+            for one in self.log.cases
+            if is_interrupted and one.metrics is None and one.test not in failed
+        )
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the run was stopped, and its directory has what another session needs."""
+        is_stopped = self.is_root and self.status == "interrupted"
+        return is_stopped and self._kept.read_identity(RESUME_OPTION) is not None
+
     def forget_trials(self) -> None:
         """Remove the finished trials of a run that has ended, as no session continues it.
 

@@ -202,7 +202,7 @@ def _show_results(reporter: TerminalReporter, session: MlpsSession, run: Run) ->
     for line in session.storage_lines:
         _show(reporter, line)
     metrics = run.benchmark_type.metrics
-    for line in results_lines(run.log.cases, metrics, text_width()):
+    for line in results_lines(run.log.cases, metrics, text_width(), run.interrupted_cases):
         _show(reporter, line)
     _show_prose(reporter, legend(metrics))
     for line in objective_lines(run.log.cases):
@@ -212,12 +212,14 @@ def _show_results(reporter: TerminalReporter, session: MlpsSession, run: Run) ->
 
 
 def _next_commands(session: MlpsSession, run: Run) -> list[str]:
-    """Return the commands that show the run again, and that run it again."""
+    """Return the commands that show the run again, that continue it, and that run it again."""
     results_dir = session.settings.results_dir
     is_default = results_dir == Path.cwd() / DEFAULT_RESULTS_DIR
     of_results = "" if is_default else f" --mlps-results-dir={shlex.quote(str(results_dir))}"
+    resume = f"resume: pytest{of_results} --mlps-resume={run.run_id}"
     return [
         f"report: pytest{of_results} --mlps-history={run.run_id} --mlps-report=report.html",
+        *([resume] if run.can_resume else []),
         f"again:  pytest{of_results} --mlps-history-rerun={run.run_id}",
     ]
 

@@ -81,7 +81,10 @@ def test_table_of_a_session_has_a_column_for_each_headline() -> None:
 def test_case_without_metrics_is_shown_as_failed() -> None:
     failed = CaseRecord("kv_cache", "2", 3, {})
     lines = results_lines([failed], KV_CACHE.metrics, 120)
-    assert lines[-1].split() == ["2", "0/3", "failed"]
+    assert lines[-1].split(maxsplit=2) == ["2", "0", "failed: 0 of 3 trials measured"]
+    both = results_lines([failed, case()], KV_CACHE.metrics, None, ["2"])
+    assert both[3].endswith("interrupted: 0 of 3 trials measured")
+    assert both[4] == results_lines([case()], KV_CACHE.metrics, None)[3], "no column is wider"
 
 
 def test_legend_explains_the_headlines() -> None:

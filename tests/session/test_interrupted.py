@@ -50,7 +50,16 @@ def test_signal_while_the_supervisor_holds_a_lock_ends_the_window(
         *(pytester._getpytestargs()), *options, "--mlps-cache-dir=cache", timeout=60
     )
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert metadata_of(pytester)["mlpstorage"]["status"] == "interrupted"
+    own = metadata_of(pytester)["mlpstorage"]
+    assert own["status"] == "interrupted"
+    run_id = own["run_id"]
+    result.stdout.fnmatch_lines(
+        [
+            "1 * interrupted: 0 of 2 trials measured",
+            f"resume: pytest --mlps-results-dir=* --mlps-resume={run_id}",
+            f"again:  pytest --mlps-results-dir=* --mlps-history-rerun={run_id}",
+        ]
+    )
     assert not (pytester.path / "cache").exists()
 
 
