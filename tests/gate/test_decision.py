@@ -46,9 +46,14 @@ def test_five_quiet_baseline_runs_show_a_large_loss() -> None:
     assert judge(QUIET[:5], [90.0, 90.1, 89.9], HIGHER_IS_BETTER).verdict is Verdict.REGRESSED
 
 
-@pytest.mark.parametrize("runs", [5, 8])
-def test_loss_of_nine_tenths_is_found_on_storage_that_varies_by_half(runs: int) -> None:
-    medians = [1.05, 0.94, 1.49, 1.12, 1.3, 0.99, 1.2, 1.07][:runs]
+@pytest.mark.parametrize(
+    "medians",
+    [
+        [1.05, 0.94, 1.25, 1.12, 1.0],
+        [1.05, 0.94, 1.49, 1.12, 1.3, 0.99, 1.2, 1.07],
+    ],
+)
+def test_loss_of_nine_tenths_is_found_on_storage_that_varies(medians: list[float]) -> None:
     baseline = [[0.98 * value, value, 1.03 * value] for value in medians]
     result = judge(baseline, [0.095, 0.094, 0.09], HIGHER_IS_BETTER)
     assert result.verdict is Verdict.REGRESSED
