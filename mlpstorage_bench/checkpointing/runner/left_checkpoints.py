@@ -82,8 +82,7 @@ class LeftCheckpoints:
         found = self._own_list()
         for number, files in ({} if found is None else found.checkpoints).items():
             entries = {file.name: file.entry for file in files}
-            is_whole = not self._files.misfits(entries.values())
-            if is_whole and self._files.are_there(number, entries.values()):
+            if not self._misfits(number, entries.values()):
                 self._files.written[number] = entries
             else:
                 self.problem = f"files of checkpoint {number} are missing or have other sizes"
@@ -128,10 +127,14 @@ class LeftCheckpoints:
         self._are_right = self._are_right and is_right
         self._directory.leaves = not (is_last and self._are_right)
 
+    def _misfits(self, number: int, entries: Collection[StoredEntry]) -> list[str]:
+        """Return the files of a listed checkpoint that are not as listed, or not as planned."""
+        return [*self._files.misfits(entries), *self._files.changed(number, entries)]
+
     def _checked(self, number: int, files: Sequence[ListedFile]) -> dict[str, StoredEntry]:
         """Return the files of a listed checkpoint by name, if they can be read."""
         entries = {file.name: file.entry for file in files}
-        misfits = self._files.misfits(entries.values())
+        misfits = self._misfits(number, entries.values())
         if misfits:
             raise InvalidInputError(
                 "phase",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,13 +91,13 @@ class ShareFiles:
         found = {entry.name: entry for entry in entries}
         return [file.name for file in self.files if not _is_of(file, found.get(file.name))]
 
-    def are_there(self, checkpoint: int, entries: Collection[StoredEntry]) -> bool:
-        """Whether files of a checkpoint lie in its directory, with their sizes."""
-        for one in entries:
-            status = look_up("phase", self._path(checkpoint, one.name))
-            if status is None or status.st_size != one.size:
-                return False
-        return True
+    def changed(self, checkpoint: int, entries: Iterable[StoredEntry]) -> list[str]:
+        """Return the names of files of a checkpoint that its directory lacks in their sizes."""
+        return [one.name for one in entries if not self._is_there(checkpoint, one)]
+
+    def _is_there(self, checkpoint: int, entry: StoredEntry) -> bool:
+        status = look_up("phase", self._path(checkpoint, entry.name))
+        return status is not None and status.st_size == entry.size
 
     def drop(self, checkpoint: int, io: FileIo) -> None:
         """Drop the pages of a checkpoint's complete files from the page cache."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
@@ -191,6 +192,25 @@ def test_a_list_that_was_changed_is_refused(tmp_path: Path) -> None:
     ):
         pass
     assert listed(tmp_path) == ["1", "2"]
+
+
+@pytest.mark.parametrize("change", [4096, -4096, None])
+def test_a_listed_file_of_another_size_is_refused_and_stays(
+    tmp_path: Path, change: int | None
+) -> None:
+    write(tmp_path)
+    (path,) = (directory(tmp_path) / "02").iterdir()
+    if change is None:
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size + change)
+    with (
+        pytest.raises(InvalidInputError, match=r"Checkpoint 2 lacks .*, or its size is another"),
+        engine(tmp_path, phase="read"),
+    ):
+        pass
+    assert listed(tmp_path) == ["1", "2"]
+    assert path.exists() == (change is not None)
 
 
 def test_a_directory_in_which_a_list_was_being_written_is_used_again(tmp_path: Path) -> None:
