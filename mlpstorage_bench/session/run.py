@@ -290,6 +290,10 @@ class Run:
         is_stopped = self.is_root and self.status == "interrupted"
         return is_stopped and self._kept.read_identity(RESUME_OPTION) is not None
 
+    def abandon(self) -> None:
+        """Give up a run that never began: another session may use its directory."""
+        self._kept.release()
+
     def forget_trials(self) -> None:
         """Remove the finished trials of a run that has ended, as no session continues it.
 

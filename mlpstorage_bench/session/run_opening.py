@@ -1,10 +1,11 @@
-"""Opening of a run: its directory, its metadata, its gate, and the engine of its type."""
+"""Opening of a run: the engine of its type, its directory, its metadata, and its gate."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -70,12 +71,11 @@ def open_run(session: MlpsSession, name: str, cases: Sequence[str]) -> None:
     session.on_all_ranks(lambda: kind.check_site(settings.cache_dir))
     session.on_all_ranks(lambda: check_cache_dirs(session.cluster.hosts))
     session.on_all_ranks(lambda: _check_separation(session))
-    part = _open_for(session, kind, plan, plan.model, None)
+    known = [case for case in cases if case in plan.cases]
+    part = _open_for(session, kind, plan, plan.model, None, cases=known)
     opened = part.engine
     assert opened is not None
-    known = [case for case in cases if case in plan.cases]
     part.schedule = plan.schedule(known)
-    session.on_all_ranks(lambda: opened.check_cases(known))
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     notes += record_integrity(session, part.run, opened)
     about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
@@ -94,10 +94,12 @@ def _open_for(
     model: str,
     first: TypeRun | None,
     before: Run | None = None,
+    cases: Sequence[str] = (),
 ) -> TypeRun:
     """Open a run: its directory, its metadata, its gate, and the type's engine if it is the first.
 
-    `first` is the first run of the type, and `before` the one that this one has to follow.
+    `first` is the first run of the type, and `before` the one that this one has to follow. The
+    engine checks `cases` before the directory appears: what it refuses leaves no run.
     """
     settings, cluster = session.settings, session.cluster
     rank, size = session.comm.rank, session.comm.size
@@ -148,8 +150,14 @@ def _open_for(
         number = sum(part.name == kind.name for part in session.parts) + 1
         package = installed_package(session.host)
         identity = identity_of(facts, plan.seed, cluster.hosts, package, number)
-        session.on_all_ranks(lambda: run.claim(identity))
-    part = TypeRun(kind, plan, model, run, None if first is None else first.engine)
+        if is_resumed:  # before the engine uses what the earlier parts have left
+            session.on_all_ranks(lambda: run.claim(identity))
+        engine = None if first is None else first.engine
+        if opening is not None:
+            engine = _entered(session, run, opening, cases)
+        if not is_resumed:
+            session.on_all_ranks(lambda: run.claim(identity))
+    part = TypeRun(kind, plan, model, run, engine)
     if first is not None:  # what was found when the type began is true of each of its runs
         part.notes = first.notes
         run.add_notes(part.notes)
@@ -158,9 +166,23 @@ def _open_for(
     part.gate = _gate_of(session, run)
     session.on_all_ranks(run.write)
     _report_places(session, session.runs)
-    if opening is not None:
-        part.engine = session.on_all_ranks(lambda: session.resources.enter_context(opening))
     return part
+
+
+def _entered(
+    session: MlpsSession,
+    run: Run,
+    opening: AbstractContextManager[Engine],
+    cases: Sequence[str],
+) -> Engine:
+    """Return the engine on all ranks, which has checked the cases."""
+    try:
+        engine = session.on_all_ranks(lambda: session.resources.enter_context(opening))
+        session.on_all_ranks(lambda: engine.check_cases(cases))
+    except BaseException:
+        run.abandon()
+        raise
+    return engine
 
 
 def _site(session: MlpsSession) -> RankSite:
