@@ -46,7 +46,8 @@ class SoloRanks:
         del add
         return value
 
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+    def clock_offset(self, now_ns: Callable[[], int], clock: int = 0) -> ClockOffset:
+        del clock
         return ClockOffset.none(now_ns())
 
     def defer_interrupts(self) -> AbstractContextManager[None]:

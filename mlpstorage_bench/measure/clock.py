@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import Protocol
+
+from mlpstorage_bench.process.identity import clock_number
 
 
 class Change(Protocol):
@@ -17,6 +20,11 @@ class Change(Protocol):
 class Clock(Protocol):
     """Source of time in nanoseconds, with waits."""
 
+    @property
+    def number(self) -> int:
+        """Number that processes with this very clock have, and no others; 0 if that is unknown."""
+        ...
+
     def now_ns(self) -> int:
         """Return the time since an arbitrary start."""
         ...
@@ -29,6 +37,11 @@ class Clock(Protocol):
 class RealClock:
     """`time.perf_counter_ns`."""
 
+    @cached_property
+    def number(self) -> int:
+        """Number of the host's monotonic clock, which `perf_counter_ns` reads."""
+        return clock_number()
+
     def now_ns(self) -> int:
         """Return `time.perf_counter_ns()`."""
         return time.perf_counter_ns()
@@ -40,6 +53,9 @@ class RealClock:
 
 class VirtualClock:
     """Clock of a single-threaded simulation: only waits advance it, and they return at once."""
+
+    number = 0
+    """Each simulation has a clock of its own."""
 
     def __init__(self) -> None:
         self._now_ns = 0

@@ -5,6 +5,9 @@ notes its time, requests another rank's time, and notes its time again when the 
 other clock was read somewhere between; assuming the middle is wrong by at most half the round trip,
 however asymmetric the two directions are. The exchange with the shortest round trip is used.
 
+Processes of one host and boot read the same clock, whose offset is zero by definition: measured, it
+would be off by what the scheduler delays a reply.
+
 F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3 (1989), pp. 146-158; NTP
 filters its samples the same way (RFC 5905, section 10).
 """
@@ -50,7 +53,7 @@ class ClockOffset:
 
     @classmethod
     def none(cls, at_ns: int) -> ClockOffset:
-        """Return the offset of rank 0's own clock: zero."""
+        """Return the offset of rank 0's own clock: zero, and known exactly."""
         return cls(at_ns, 0, 0)
 
     @classmethod

@@ -152,8 +152,9 @@ class SoloComm:
         del add
         return value
 
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+    def clock_offset(self, now_ns: Callable[[], int], clock: int = 0) -> ClockOffset:
         """Return that there is none."""
+        del clock
         return ClockOffset.none(now_ns())
 
     def abort(self, code: int, message: str) -> NoReturn:

@@ -175,11 +175,14 @@ class MpiComm:
         )
         return total
 
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
+    def clock_offset(self, now_ns: Callable[[], int], clock: int = 0) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank asks together.
+
+        `clock` is the clock's number: ranks with the same one, but 0, read the same clock.
+        """
         __tracebackhide__ = True
         return self._run_in_test(
-            "clock offset", lambda: point_to_point.clock_offset(self.control, now_ns)
+            "clock offset", lambda: point_to_point.clock_offset(self.control, now_ns, clock)
         )
 
     def abort(self, code: int, message: str) -> NoReturn:

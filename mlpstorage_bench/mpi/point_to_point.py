@@ -56,38 +56,41 @@ def merge(comm: MPI.Intracomm, value: T, add: Callable[[T, T], T]) -> T | None:
     return value
 
 
-def clock_offset(comm: MPI.Intracomm, now_ns: Callable[[], int]) -> ClockOffset:
-    """Return how far this rank's clock is ahead of rank 0's.
+def clock_offset(comm: MPI.Intracomm, now_ns: Callable[[], int], clock: int) -> ClockOffset:
+    """Return how far this rank's clock is ahead of rank 0's; 0 if both have one number, but 0.
 
     Rank 0 queries one rank after the other, so that no other messages are on the way. A query is a
-    zero; the last message is the number 1 with the three numbers of the offset.
+    zero, and its answer the time and the clock's number; the last message is the number 1 with the
+    three numbers of the offset.
     """
     message = np.zeros(4, dtype=np.int64)
     if comm.Get_rank() == 0:
         for peer in range(1, comm.Get_size()):
-            offset = _query(comm, peer, now_ns)
+            offset = _query(comm, peer, now_ns, clock)
             message[:] = (1, offset.at_ns, offset.ahead_ns, offset.uncertainty_ns)
             comm.Send(message, dest=peer, tag=_CLOCK_TAG)
         return ClockOffset.none(now_ns())
     _await_message(comm, 0, _CLOCK_TAG)  # rank 0 queries the ranks in order
-    reading = np.zeros(1, dtype=np.int64)
+    answer = np.array([0, clock], dtype=np.int64)
     while True:
         comm.Recv(message, source=0, tag=_CLOCK_TAG)
         if message[0]:
             return ClockOffset(*(int(number) for number in message[1:]))
-        reading[0] = now_ns()
-        comm.Send(reading, dest=0, tag=_CLOCK_TAG)
+        answer[0] = now_ns()
+        comm.Send(answer, dest=0, tag=_CLOCK_TAG)
 
 
-def _query(comm: MPI.Intracomm, peer: int, now_ns: Callable[[], int]) -> ClockOffset:
-    """Query another rank's clock until the offset is known well enough."""
+def _query(comm: MPI.Intracomm, peer: int, now_ns: Callable[[], int], clock: int) -> ClockOffset:
+    """Query another rank's clock until the offset is known well enough; once if it is ours."""
     question = np.zeros(4, dtype=np.int64)
-    answer = np.zeros(1, dtype=np.int64)
+    answer = np.zeros(2, dtype=np.int64)
     exchanges: list[Exchange] = []
     while not has_enough(exchanges):
         asked_ns = now_ns()
         comm.Send(question, dest=peer, tag=_CLOCK_TAG)
         comm.Recv(answer, source=peer, tag=_CLOCK_TAG)
+        if clock and clock == answer[1]:
+            return ClockOffset.none(int(answer[0]))
         exchanges.append(Exchange(asked_ns, int(answer[0]), now_ns()))
     return ClockOffset.of(exchanges)
 

@@ -53,8 +53,11 @@ class Ranks(Protocol):
         """
         ...
 
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's; every rank calls it together."""
+    def clock_offset(self, now_ns: Callable[[], int], clock: int = 0) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank calls it together.
+
+        `clock` is the clock's number: ranks with the same one, but 0, read the same clock.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -21,13 +22,27 @@ def boot_id(proc: Path = PROC) -> str:
         return ""
 
 
+def clock_number(proc: Path = PROC) -> int:
+    """Return a number below 2**63 of this host's monotonic clock; 0 where it cannot be told.
+
+    Processes with the same number read the same clock: that of one boot of a host, seen through one
+    time namespace.
+    """
+    boot = boot_id(proc)
+    if not boot:
+        return 0
+    names = f"{os.uname().nodename} {boot} {_namespace(proc, 'time')}"
+    digest = hashlib.blake2b(names.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
 def start_of(process_id: int, proc: Path = PROC) -> str | None:
     """Return boot, namespace of process ids and start of a process; None where they are hidden.
 
     The start is in clock ticks since the boot: no two processes of one number have the same.
     """
     fields = _stat_fields(process_id, proc)
-    boot, namespace = boot_id(proc), _namespace(proc)
+    boot, namespace = boot_id(proc), _namespace(proc, "pid")
     return f"{boot} {namespace} {fields[_START_FIELD]}" if fields and boot and namespace else None
 
 
@@ -43,7 +58,7 @@ def is_running(process_id: int, start: str | None, seen_s: float, proc: Path = P
         if boot != boot_id(proc):
             is_from_before = seen_s < time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
             return False if is_from_before else None
-        if namespace != _namespace(proc):
+        if namespace != _namespace(proc, "pid"):
             return None
     try:
         os.kill(process_id, 0)
@@ -58,10 +73,10 @@ def is_running(process_id: int, start: str | None, seen_s: float, proc: Path = P
     return is_same and fields[_STATE_FIELD] not in _ENDED
 
 
-def _namespace(proc: Path) -> str:
-    """Return the namespace in which this process sees process ids; '' where it is hidden."""
+def _namespace(proc: Path, kind: str) -> str:
+    """Return this process's namespace of a kind; '' where it is hidden, or the kernel has none."""
     try:
-        return str((proc / "self/ns/pid").readlink())
+        return str((proc / "self/ns" / kind).readlink())
     except OSError:
         return ""
 

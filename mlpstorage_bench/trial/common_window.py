@@ -96,7 +96,10 @@ class CommonWindow:
 
     def compare_clocks(self) -> None:
         """Compare the clocks of all ranks, before the window opens."""
-        self._offset = self._ranks.clock_offset(self._clock.now_ns)
+        self._offset = self._compared()
+
+    def _compared(self) -> ClockOffset:
+        return self._ranks.clock_offset(self._clock.now_ns, self._clock.number)
 
     def await_moment(self) -> int:
         """Sleep until a moment that is the same on all ranks, and return it."""
@@ -147,7 +150,7 @@ class CommonWindow:
         self._ranks.barrier()
         if self._ends_with_work:
             self._storage_after = StorageCounters.at_end(self.window, self._place.counters)
-        self.time = CommonTime(self._offset, self._ranks.clock_offset(self._clock.now_ns))
+        self.time = CommonTime(self._offset, self._compared())
 
     def record(self, work: RankWork) -> RankWindow:
         """Return the rank's record, after `end`."""

@@ -17,6 +17,8 @@ import time
 
 import pytest
 
+from mlpstorage_bench.process.identity import clock_number
+
 def test_rank_and_size(mpi_comm):
     assert 0 <= mpi_comm.rank < mpi_comm.size
 
@@ -49,6 +51,14 @@ def test_clock_set_forward_is_found_to_be_ahead(mpi_comm):
     assert abs(offset.ahead_ns - ahead_ns) <= offset.uncertainty_ns
     assert (offset.uncertainty_ns > 0) == (mpi_comm.rank > 0)
 
+def test_offset_of_a_clock_that_ranks_share_is_exactly_zero(mpi_comm):
+    number, own = clock_number(), 10 + mpi_comm.rank
+    shared = mpi_comm.clock_offset(time.perf_counter_ns, number)
+    assert (shared.ahead_ns, shared.uncertainty_ns) == (0, 0)
+    other = mpi_comm.clock_offset(time.perf_counter_ns, own)
+    assert (other.uncertainty_ns > 0) == (mpi_comm.rank > 0)
+    assert mpi_comm.allgather(number) == [number] * mpi_comm.size
+
 def test_bad_arguments_are_refused_on_every_rank(mpi_comm):
     with pytest.raises(ValueError, match="root: got 99"):
         mpi_comm.bcast(1, 99)
@@ -73,7 +83,7 @@ def test_no_mpi(mpi_comm):
     )
     result = pytester.runpytest_subprocess()
     assert result.ret == 0
-    result.assert_outcomes(passed=13)
+    result.assert_outcomes(passed=14)
 
 
 @pytest.mark.launches_mpi
@@ -91,7 +101,7 @@ def test_mpi4py(mpi_comm):
     )
     result = run_ranks(ranks)
     assert result.ret == 0
-    result.assert_outcomes(passed=13)
+    result.assert_outcomes(passed=14)
 
 
 @pytest.mark.launches_mpi

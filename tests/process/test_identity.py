@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-from mlpstorage_bench.process.identity import is_running, start_of
+import pytest
+
+from mlpstorage_bench.process.identity import clock_number, is_running, start_of
 
 NOW_S = time.time()
 
@@ -47,6 +50,29 @@ def test_process_of_another_namespace_is_unknown() -> None:
     assert start is not None
     boot, _, ticks = start.split(" ")
     assert is_running(os.getpid(), f"{boot} pid:[1] {ticks}", NOW_S) is None
+
+
+def test_clock_is_that_of_a_host_name_a_boot_and_a_time_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def number(boot: str = "boot", namespace: str = "time:[1]") -> int:
+        folder = tmp_path / boot / namespace
+        (folder / "sys/kernel/random").mkdir(parents=True, exist_ok=True)
+        (folder / "sys/kernel/random/boot_id").write_text(f"{boot}\n")
+        (folder / "self/ns").mkdir(parents=True, exist_ok=True)
+        (folder / "self/ns/time").unlink(missing_ok=True)
+        (folder / "self/ns/time").symlink_to(namespace)
+        return clock_number(folder)
+
+    here = number()
+    assert here == number() != 0
+    others = {number("another"), number(namespace="time:[2]")}
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="another"))
+    assert len(others | {here, number()}) == 4
+
+
+def test_clock_is_unknown_without_a_boot(tmp_path: Path) -> None:
+    assert clock_number(tmp_path) == 0
 
 
 def test_start_is_unknown_where_the_kernel_hides_it(tmp_path: Path) -> None:
