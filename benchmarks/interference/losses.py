@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,19 +33,23 @@ class Sides:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure alone and together: `alone` has a value before each of `together`, and one after."""
+    """A figure alone and together."""
 
     type_name: str
     title: str
     better: Better
-    alone: tuple[float | None, ...]
+    alone: tuple[tuple[float | None, ...], ...]
+    """Values of all runs alone, in the seconds that count, for each run together.
+
+    A run alone lies before each run together, and one after the last.
+    """
     together: tuple[float | None, ...]
 
     @property
     def losses(self) -> list[float | None]:
         """Loss of each run together, in percent of the mean of the runs before and after it."""
-        pairs = zip(self.alone, self.alone[1:], self.together, strict=False)
-        return [loss(mean([before, after]), seen, self.better) for before, after, seen in pairs]
+        pairs = enumerate(zip(self.alone, self.together, strict=True))
+        return [loss(mean(alone[n : n + 2]), seen, self.better) for n, (alone, seen) in pairs]
 
     @property
     def drift(self) -> float | None:
@@ -52,8 +57,9 @@ class Comparison:
 
         A loss that is not greater may be no loss.
         """
-        middle, known = mean(self.alone), [one for one in self.alone if one is not None]
-        return None if not middle else (max(known) - min(known)) / middle * _PERCENT
+        drifts = [drift(alone) for alone in self.alone]
+        known = [one for one in drifts if one is not None]
+        return max(known) if known and len(known) == len(drifts) else None
 
     @property
     def is_within_drift(self) -> bool:
@@ -66,6 +72,12 @@ def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean; None if a value is unknown."""
     known = [one for one in values if one is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None
+
+
+def drift(values: Sequence[float | None]) -> float | None:
+    """Return the greatest difference of values, in percent of their mean; None if unknown."""
+    middle, known = mean(values), [one for one in values if one is not None]
+    return None if not middle else (max(known) - min(known)) / middle * _PERCENT
 
 
 def loss(alone: float | None, together: float | None, better: Better) -> float | None:
@@ -98,14 +110,19 @@ def compare(beside: str, alone: Sequence[Sides], together: Sequence[Sides]) -> l
     """
     others = [one.beside for one in alone], [one.beside for one in together]
     rows = [*_of_load(alone, together), *_of_type(beside, *others)]
-    return [row for row in rows if any(one is not None for one in (*row.alone, *row.together))]
+    return [row for row in rows if any(one is not None for one in values_of(row))]
+
+
+def values_of(row: Comparison) -> Iterator[float | None]:
+    """Yield all values of a figure."""
+    yield from itertools.chain(*row.alone, row.together)
 
 
 def _of_load(alone: Sequence[Sides], together: Sequence[Sides]) -> Iterator[Comparison]:
     """Yield the load's figures, together those of the seconds in which both windows were open.
 
     In the other ones the session beside it starts, calibrates and ends, which is no work of a
-    system that is simulated.
+    system that is simulated. Of the runs alone the same seconds count: the load changes over time.
     """
     figures: tuple[tuple[str, Better, Callable[[Sequence[Second]], float | None]], ...] = (
         ("GiB/s", "higher", bandwidth_gib_s),
@@ -113,12 +130,20 @@ def _of_load(alone: Sequence[Sides], together: Sequence[Sides]) -> Iterator[Comp
     )
     for title, better, figure in figures:
         for kind in _KINDS:
+            everywhere = frozenset.intersection(*(one.load.places(kind) for one in alone))
+            counted = [one.load.places(kind, one.beside.windows) & everywhere for one in together]
             yield Comparison(
                 LOAD,
                 f"{kind} {title}",
                 better,
-                tuple(figure(one.load.seconds(kind)) for one in alone),
-                tuple(figure(one.load.seconds(kind, one.beside.windows)) for one in together),
+                tuple(
+                    tuple(figure(one.load.seconds_at(kind, places)) for one in alone)
+                    for places in counted
+                ),
+                tuple(
+                    figure(one.load.seconds_at(kind, places))
+                    for one, places in zip(together, counted, strict=True)
+                ),
             )
 
 
@@ -133,7 +158,7 @@ def _of_type(
             name,
             metric.title or metric.name,
             metric.better,
-            tuple(map(value, alone)),
+            (tuple(map(value, alone)),) * len(together),
             tuple(map(value, together)),
         )
 

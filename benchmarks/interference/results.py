@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,10 +45,19 @@ class MeasuredTrial:
     conditions: TrialConditions | None = None
 
 
+class Place(NamedTuple):
+    """Place of a second in a run: a run with the same load has the same work there."""
+
+    trial: int
+    second: int
+    """Its number since the opening of the trial's window."""
+
+
 @dataclass(frozen=True)
 class Second:
     """Reads or writes of a second of a window; the last one is shorter."""
 
+    place: Place
     window: Window
     moved_bytes: int
     p95_ms: float | None
@@ -80,13 +89,25 @@ class SideResult:
         """Return a metric; None if it was not measured."""
         return number_of(self.metrics.get(metric))
 
-    def seconds(self, kind: Kind, within: Sequence[Window] | None = None) -> list[Second]:
-        """Return the seconds of the windows, or those for most of which others were open."""
-        all_of_them = (second for trial in self.trials for second in _seconds(trial, kind))
-        return [second for second in all_of_them if within is None or second.lies_in(within)]
+    def seconds(self, kind: Kind) -> list[Second]:
+        """Return the seconds of the windows."""
+        return [
+            second
+            for number, trial in enumerate(self.trials)
+            for second in _seconds(number, trial, kind)
+        ]
+
+    def seconds_at(self, kind: Kind, places: Collection[Place]) -> list[Second]:
+        """Return the seconds at some places, as far as the windows have them."""
+        return [second for second in self.seconds(kind) if second.place in places]
+
+    def places(self, kind: Kind, within: Sequence[Window] | None = None) -> frozenset[Place]:
+        """Return the places of the seconds, or of those for most of which others were open."""
+        seconds = self.seconds(kind)
+        return frozenset(one.place for one in seconds if within is None or one.lies_in(within))
 
 
-def _seconds(trial: MeasuredTrial, kind: Kind) -> Iterator[Second]:
+def _seconds(trial_number: int, trial: MeasuredTrial, kind: Kind) -> Iterator[Second]:
     if trial.series is None:
         return
     phase = trial.series.window
@@ -95,7 +116,8 @@ def _seconds(trial: MeasuredTrial, kind: Kind) -> Iterator[Second]:
     for number, (length_s, moved_bytes, p95_ms) in enumerate(slots):
         begin = trial.window.opens_at + number * phase.slot_s
         if length_s:
-            yield Second(Window(begin, begin + length_s), moved_bytes, p95_ms)
+            place, window = Place(trial_number, number), Window(begin, begin + length_s)
+            yield Second(place, window, moved_bytes, p95_ms)
 
 
 def read_result(results_dir: Path) -> SideResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -45,7 +46,7 @@ def _cells(row: Comparison) -> tuple[str, ...]:
     return (
         row.type_name,
         row.title,
-        _values(row.alone, "{:.3g}"),
+        _values([*itertools.chain(*row.alone)], "{:.3g}"),
         _values(row.together, "{:.3g}"),
         _values(row.losses, "{:+.0f}") + f" {DOUBTFUL}" * row.is_within_drift,
         UNKNOWN if row.drift is None else f"{row.drift:.0f}",

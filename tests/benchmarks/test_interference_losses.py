@@ -54,24 +54,23 @@ def test_loss_is_positive_where_a_figure_is_worse(
 
 
 def test_loss_is_of_the_mean_of_the_runs_before_and_after() -> None:
-    row = Comparison("training", "AU %", "higher", (90.0, 70.0, 50.0), (60.0, 60.0))
+    row = Comparison("training", "AU %", "higher", ((90.0, 70.0, 50.0),) * 2, (60.0, 60.0))
     assert row.losses == [25.0, 0.0]
     assert row.drift == pytest.approx(100 * 40 / 70)
 
 
 def test_drift_is_unknown_if_a_run_alone_has_no_value() -> None:
-    assert Comparison("training", "AU %", "higher", (90.0, None), (60.0,)).drift is None
+    assert Comparison("training", "AU %", "higher", ((90.0, None),), (60.0,)).drift is None
 
 
 def test_seconds_that_are_partly_in_other_windows_do_not_count() -> None:
-    seconds = load([1, 2, 4, 8]).seconds("read", [Window(100.5, 103.5)])
-    assert [one.moved_bytes // GIB for one in seconds] == [2, 4]
+    places = load([1, 2, 4, 8]).places("read", [Window(100.5, 103.5)])
+    assert places == {(0, 1), (0, 2)}
 
 
 def test_short_gap_between_other_windows_does_not_exclude_a_second() -> None:
     others = [Window(100, 101.5), Window(101.625, 102), Window(102.5, 103)]
-    seconds = load([1, 2, 4, 8]).seconds("read", others)
-    assert [one.moved_bytes // GIB for one in seconds] == [1, 2]
+    assert load([1, 2, 4, 8]).places("read", others) == {(0, 0), (0, 1)}
 
 
 def test_last_second_has_its_own_length() -> None:
@@ -89,6 +88,26 @@ def test_load_is_compared_in_the_seconds_of_both_sides() -> None:
     assert rows["samples/s"].losses == [0.0]
 
 
+def test_load_that_changes_over_time_loses_nothing_beside_what_takes_nothing() -> None:
+    by_second = [9, 7, 5, 3, 2, 1]
+    alone = [Sides(load(by_second, ends_s=6.0), training(90.0))] * 3
+    windows = [(101, 103), (103, 105.5)]
+    together = [Sides(load(by_second, ends_s=6.0), training(90.0, *one)) for one in windows]
+    for row in compare("training", alone, together):
+        assert [one or 0.0 for one in row.losses] == [0.0, 0.0]
+        assert row.drift in (0.0, None)
+    rows = {row.title: row for row in compare("training", alone, together)}
+    assert rows["read GiB/s"].alone == ((6.0,) * 3, (2.5,) * 3)
+
+
+def test_seconds_that_a_run_alone_has_not_do_not_count() -> None:
+    alone = [Sides(load([4, 2], ends_s=2.0), training(90.0))] * 2
+    together = [Sides(load([4, 2, 1, 1]), training(90.0, 101, 104))]
+    rows = {row.title: row for row in compare("training", alone, together)}
+    assert rows["read GiB/s"].together == (2.0,)
+    assert rows["read GiB/s"].losses == [0.0]
+
+
 def test_figure_that_no_run_has_is_left_out() -> None:
     sides = Sides(load([1, 1, 1, 1]), training(None, 100, 104))
     titles = [row.title for row in compare("training", [sides, sides], [sides])]
@@ -97,9 +116,9 @@ def test_figure_that_no_run_has_is_left_out() -> None:
 
 def test_table_has_medians_and_extremes_and_marks_losses_within_the_drift() -> None:
     rows = [
-        Comparison("kv_cache", "read GiB/s", "higher", (2.0, 2.0, 1.0), (1.0, 1.0)),
-        Comparison("training", "AU %", "higher", (None, 90.0), (45.0,)),
-        Comparison("training", "samples/s", "higher", (90.0, 90.0), (45.0,)),
+        Comparison("kv_cache", "read GiB/s", "higher", ((2.0, 2.0, 1.0),) * 2, (1.0, 1.0)),
+        Comparison("training", "AU %", "higher", ((None, 90.0),), (45.0,)),
+        Comparison("training", "samples/s", "higher", ((90.0, 90.0),), (45.0,)),
     ]
     assert table(rows) == [
         "| type     | figure     | alone         | together   | loss %             | drift % |",
