@@ -190,7 +190,7 @@ def check_used(settings: Settings, names: Sequence[str]) -> None:
         owners = [prefix] if prefix else [name for name in names if _knows(name, path)]
         unprefixed = len(owners) > 1
         if unprefixed:
-            raise _several(_SET_OPTION, f"{key}={text}", owners)
+            raise _several(_SET_OPTION, f"{key}={text}", owners, f"{_and(owners)} know the key")
         others = [] if prefix else [name for name in registry.names() if _knows(name, path)]
         if (prefix and prefix not in names) or (not owners and others):
             raise _unused(_SET_OPTION, f"{key}={text}", names)
@@ -200,16 +200,19 @@ def check_used(settings: Settings, names: Sequence[str]) -> None:
         if prefix and prefix not in names:
             raise _unused(_PROFILE_OPTION, value, names)
         if not prefix and not shipped and len(names) > 1:
-            raise _several(_PROFILE_OPTION, value, names)
+            raise _several(_PROFILE_OPTION, value, names, f"This session runs {_and(names)}")
         if not prefix and shipped and not set(shipped) & set(names):
             raise _unused(_PROFILE_OPTION, value, names)
 
 
-def _several(option: str, value: str, names: Sequence[str]) -> InvalidInputError:
+def _several(option: str, value: str, names: Sequence[str], why: str) -> InvalidInputError:
     accepted = " or ".join(f"{name}.{value}" for name in names)
-    return InvalidInputError(
-        option, value, accepted, hint=f"This session runs {', '.join(names)}: name the type"
-    )
+    return InvalidInputError(option, value, accepted, hint=f"{why}: name the type")
+
+
+def _and(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _unused(option: str, value: str, names: Sequence[str]) -> InvalidInputError:

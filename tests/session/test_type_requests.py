@@ -9,7 +9,7 @@ import pytest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import Settings, read_settings
-from mlpstorage_bench.session.type_requests import plan_for
+from mlpstorage_bench.session.type_requests import check_used, plan_for
 
 PREFIXED = {
     "value": (["checkpointing.phase=raed"], [], "--mlps-set: got 'checkpointing.phase=raed'; "),
@@ -52,3 +52,12 @@ def test_section_of_the_reference_that_is_nearly_a_type_names_the_type() -> None
     )
     with pytest.raises(InvalidInputError, match=r"there is no such setting here; leave it out$"):
         plan_for(given(mlps_set=["checkpoint.nonsense=1"]), "checkpointing")
+
+
+def test_key_of_some_types_names_those_alone() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        check_used(given(mlps_set=["phase=read"]), ("checkpointing", "kv_cache", "training"))
+    assert str(raised.value) == (
+        "--mlps-set: got 'phase=read'; accepted: checkpointing.phase=read or kv_cache.phase=read. "
+        "checkpointing and kv_cache know the key: name the type"
+    )

@@ -55,14 +55,13 @@ PLANNED = {
         ["profile mlperf: *", "copy: 2 lanes of 9 files of 1 MiB"],
     ),
 }
-NAME_IT = "This session runs kv_cache, copy_files: name the type"
 UNUSED = "accepted: values for {}, the benchmark types of the collected tests"
 REFUSED = {
     "key of both": (
         ("--mlps-set=io_chunk_kib=64",),
         (
             "--mlps-set: got 'io_chunk_kib=64'; accepted: kv_cache.io_chunk_kib=64 or "
-            f"copy_files.io_chunk_kib=64. {NAME_IT}"
+            "copy_files.io_chunk_kib=64. kv_cache and copy_files know the key: name the type"
         ),
     ),
     "key that its type has not": (
@@ -73,7 +72,7 @@ REFUSED = {
         ("--mlps-profile=own.yaml",),
         (
             "--mlps-profile: got 'own.yaml'; accepted: kv_cache.own.yaml or copy_files.own.yaml. "
-            f"{NAME_IT}"
+            "This session runs kv_cache and copy_files: name the type"
         ),
     ),
     "key of a type without tests": (
@@ -99,7 +98,7 @@ REFUSED = {
     ),
     "profile that its type has not": (
         ("--mlps-profile=copy_files.mlperf",),
-        "--mlps-profile: got 'mlperf'; accepted: quick, or the path of a YAML file",
+        "--mlps-profile: got 'copy_files.mlperf'; accepted: quick, or the path of a YAML file",
     ),
 }
 
