@@ -8,6 +8,7 @@ a record, or whose files differ from it, is not finished. The records are remove
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -251,6 +252,24 @@ def beside(directory: Path) -> list[Path]:
     `directory` is that of one of them.
     """
     return sorted(path.parents[1] for path in directory.parent.glob(f"*/{DIRECTORY}/{_IDENTITY}"))
+
+
+def elsewhere(directory: Path, benchmark_type: str) -> list[tuple[str, Path]]:
+    """Return the runs of other types and models of a system that have kept trials, in any order.
+
+    `directory` is that of a run of a type. Each is a type and a directory.
+    """
+    of_type = next((one for one in directory.parents[1:3] if one.name == benchmark_type), None)
+    if of_type is None:  # it was moved out of its results tree
+        return []
+    levels = ("*/*/*", "*/*/*/*")  # a type's path may have a level for the command
+    found = [of_type.parent.glob(f"{one}/{DIRECTORY}/{_IDENTITY}") for one in levels]
+    runs = [path.parents[1] for path in itertools.chain(*found)]
+    return [
+        (path.relative_to(of_type.parent).parts[0], path)
+        for path in runs
+        if path.parent != directory.parent
+    ]
 
 
 def _read(source: str, path: Path, digest: str | None = None) -> object:

@@ -7,19 +7,21 @@ trials, the one that was interrupted goes on, and those that are missing are mad
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.history.reading import NoRunError, read_metadata
+from mlpstorage_bench.history.past_run import RUNNING, PastRun, status_now
+from mlpstorage_bench.history.reading import NoRunError, read_metadata, run_of
 from mlpstorage_bench.history.rerun import RERUN_OPTION, other_writer
 from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.results.consecutive_runs import late_start
-from mlpstorage_bench.results.kept_trials import beside
+from mlpstorage_bench.results.kept_trials import beside, elsewhere
 from mlpstorage_bench.results.parts_record import PartRecord
-from mlpstorage_bench.results.run_metadata import moment
+from mlpstorage_bench.results.run_metadata import RunMetadata, moment
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 from mlpstorage_bench.session.resumption import Resumption, resumption_of, resumption_with
 
@@ -34,6 +36,8 @@ class ContinuedSession:
     """Start of the session that continues it."""
     unreadable: tuple[str, ...] = ()
     """Files beside its runs that cannot be read, with the reasons: they may be of its runs."""
+    unfinished: tuple[PastRun, ...] = ()
+    """Runs of other types or models that have not ended either, and are not continued."""
     _taken: int = field(default=0, init=False)
     """Number of runs that were taken."""
 
@@ -64,6 +68,12 @@ class ContinuedSession:
         """Yield what is done, and whether the interruption was too long, in sentences."""
         for problem in self.unreadable:
             yield f"left out, as it cannot be read: {problem}"
+        for run in self.unfinished:
+            yield (
+                f"run {run.run_id} of the interrupted session ({run.benchmark_type}, {run.model}) "
+                f"is unfinished, too, and is not continued here. To finish it: "
+                f"{RESUME_OPTION}={run.run_id}"
+            )
         if len(self.runs) == 1:
             yield str(self.runs[0])
             return
@@ -104,7 +114,7 @@ def continued_session(metadata_path: Path, now: datetime) -> ContinuedSession:
         return ContinuedSession((named,), now)
     unreadable: list[str] = []
     runs = tuple(_runs_of(named, now, unreadable))
-    return ContinuedSession(runs, now, tuple(unreadable))
+    return ContinuedSession(runs, now, tuple(unreadable), tuple(_unfinished(named)))
 
 
 def _runs_of(named: Resumption, now: datetime, unreadable: list[str]) -> Iterator[Resumption]:
@@ -120,12 +130,32 @@ def _runs_of(named: Resumption, now: datetime, unreadable: list[str]) -> Iterato
             continue
         path = directory / f"{named.benchmark_type}_{directory.name}{METADATA_SUFFIX}"
         try:
-            file = look_up(RESUME_OPTION, path)
-            if file is None or other_writer(file) is not None:
-                continue
-            metadata = read_metadata(path)
+            metadata = _own_metadata(path)
         except (InvalidInputError, NoRunError) as error:
             unreadable.append(str(error))
             continue
-        if metadata.own.session_id == named.session_id:
+        if metadata is not None and metadata.own.session_id == named.session_id:
             yield resumption_with(metadata, path, now)
+
+
+def _unfinished(named: Resumption) -> Iterator[PastRun]:
+    """Yield the runs of a run's session that lie elsewhere, have not ended and do not run.
+
+    What cannot be read is left out: it is most likely of another session.
+    """
+    for benchmark_type, directory in sorted(
+        elsewhere(named.metadata_path.parent, named.benchmark_type)
+    ):
+        path = directory / f"{benchmark_type}_{directory.name}{METADATA_SUFFIX}"
+        with suppress(InvalidInputError, NoRunError):
+            metadata = _own_metadata(path)
+            if metadata is not None and metadata.own.session_id == named.session_id:
+                run = run_of(metadata, path).run
+                if status_now(run) != RUNNING:
+                    yield run
+
+
+def _own_metadata(path: Path) -> RunMetadata | None:
+    """Return the metadata in a file of this user; None without one."""
+    file = look_up(RESUME_OPTION, path)
+    return None if file is None or other_writer(file) is not None else read_metadata(path)

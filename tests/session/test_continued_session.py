@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.process.identity import start_of
 from mlpstorage_bench.results.kept_trials import KeptTrials, LastTrial
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.continued_session import ContinuedSession, continued_session
@@ -96,6 +100,37 @@ def test_run_of_old_metadata_goes_on_alone(tmp_path: Path) -> None:
     found = continued(path, 10)
     assert [run.metadata_path for run in found.runs] == [path]
     assert [line.partition(" of")[0] for line in found.lines()] == ["part 2"]
+
+
+def killed(results: Path, number: int, type_name: str, session: str = "s", **own: Any) -> str:
+    """Leave a run of a type whose places have no level for the command, as a kill leaves it."""
+    path = interrupted(results, number, session)
+    content = json.loads(path.read_text())
+    content |= {"benchmark_type": type_name, "model": "m", "hosts": [os.uname().nodename]}
+    content |= {"status": "running"}
+    content["mlpstorage"] |= {"process_id": os.getpid(), **own}
+    folder = path.parents[4] / type_name / "m" / path.parent.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.rename(folder)
+    (folder / path.name).unlink()
+    (folder / f"{type_name}_{folder.name}_metadata.json").write_text(json.dumps(content))
+    return str(content["mlpstorage"]["run_id"])
+
+
+def test_unfinished_runs_of_other_types_are_named(tmp_path: Path) -> None:
+    path = interrupted(tmp_path, 1)
+    here = start_of(os.getpid())
+    assert here is not None
+    unfinished = killed(tmp_path, 2, "copy_files", process_start=f"{here}0")
+    killed(tmp_path, 3, "training", process_start=here)  # it is being continued
+    killed(tmp_path, 4, "checkpointing", "another", process_start=f"{here}0")
+    found = continued(path, 10)
+    assert [run.metadata_path for run in found.runs] == [path]
+    line, _ = found.lines()
+    assert line == (
+        f"run {unfinished} of the interrupted session (copy_files, m) is unfinished, too, and is "
+        f"not continued here. To finish it: --mlps-resume={unfinished}"
+    )
 
 
 def test_long_interruption_is_stated_when_the_session_goes_on(tmp_path: Path) -> None:

@@ -183,6 +183,7 @@ def test_interrupt_ends_both_runs(project: pytest.Pytester) -> None:
     )
     assert resumed.ret == 0
     resumed.assert_outcomes(passed=1, skipped=1)
+    resumed.stdout.fnmatch_lines(["mlpstorage: run * (copy_files, *) is unfinished, too, *"])
     resumed.stdout.fnmatch_lines(
         ["SKIPPED * the run that is continued is of kv_cache, which this test is not"]
     )
