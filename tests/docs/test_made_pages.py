@@ -10,6 +10,7 @@ from tests.docs import (
     checkpointing_page,
     equivalents_page,
     extending_page,
+    gate_page,
     options_page,
     profile_page,
     training_page,
@@ -24,6 +25,7 @@ PARTS = (
     *checkpointing_page.PARTS,
     equivalents_page.EQUIVALENTS,
     *extending_page.PARTS,
+    gate_page.DEFAULT_RULES,
 )
 
 
