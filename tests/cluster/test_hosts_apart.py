@@ -22,6 +22,7 @@ def host_of(rank: int) -> str:
     return f"h{rank + 1}"
 
 
+@pytest.mark.hosts_matrix
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )

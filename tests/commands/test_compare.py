@@ -59,6 +59,7 @@ def test_many_runs_are_shown_in_parts_that_fit(
     assert "nothing that is recorded makes them unlike" in result.stdout.lines
 
 
+@pytest.mark.long
 def test_reports_have_everything(pytester: pytest.Pytester, runs: tuple[str, str]) -> None:
     reports = ("--mlps-compare-report=c.json", "--mlps-compare-report=c.md")
     assert compare(pytester, *runs, *reports).ret == 0

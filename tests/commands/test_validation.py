@@ -65,6 +65,7 @@ def test_reports_hold_every_verdict(pytester: pytest.Pytester, tree: Path) -> No
         assert all(finding["described_in"] in text for finding in content["findings"])
 
 
+@pytest.mark.long
 def test_report_replaces_its_own_file_and_no_other(pytester: pytest.Pytester, tree: Path) -> None:
     command = (f"--mlps-validate={tree}", "--mlps-validate-report=a.md")
     for _ in range(2):

@@ -120,6 +120,7 @@ LaneTrials.run = interrupting
 """
 
 
+@pytest.mark.long
 def test_resumed_run_keeps_its_finished_trials(project: pytest.Pytester) -> None:
     project.makeconftest(INTERRUPTING)
     (project.path / "interrupt_once").touch()

@@ -50,6 +50,7 @@ def test_example_passes_in_one_process(folder: Path, path: Path) -> None:
     assert " passed" in output
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_example_with_ranks_passes_on_two(folder: Path) -> None:
     file = "examples/test_own_mpi_benchmark.py"

@@ -103,6 +103,7 @@ def test_collecting_run_exits_as_no_baseline_says_and_counts_later(
         assert own_facts(pytester)["tests_passed"] is True
 
 
+@pytest.mark.long
 def test_limit_applies_while_baseline_runs_are_collected(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_kv=TEST)
     result = gate(pytester, "--mlps-gate-rule=read_bandwidth: >= 1e9 GiB/s")
@@ -190,6 +191,7 @@ def test_undecided_run_that_failed_its_gate_counts_for_the_baseline(
     assert undecided in own_facts(pytester)["verdicts"][0]["baseline_runs"]
 
 
+@pytest.mark.long
 def test_missed_limit_is_what_the_last_line_names(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     result = gate(pytester, "--mlps-gate-rule=read_gib_s: >= 1000000 GiB/s")
@@ -225,6 +227,7 @@ def test_baseline_runs_are_those_whose_tests_passed_and_that_did_not_regress(
     assert "past-3" in runs
 
 
+@pytest.mark.long
 def test_old_metadata_without_tests_passed_counts_if_its_status_is_passed(
     pytester: pytest.Pytester,
 ) -> None:
@@ -288,6 +291,7 @@ def test_retry_finds_a_loss_that_one_look_finds(
     assert one_look.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.long
 def test_copies_of_runs_count_once(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester, STEADY[:4])
     results = pytester.path / "results"

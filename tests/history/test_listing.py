@@ -180,6 +180,7 @@ def test_json_and_csv_have_equal_content(pytester: pytest.Pytester, results: Pat
     assert Path(last["path"]).is_file()
 
 
+@pytest.mark.long
 def test_page_of_a_run_has_every_section(pytester: pytest.Pytester, results: Path) -> None:
     leave_run(
         results,
@@ -269,6 +270,7 @@ def test_run_with_two_copies_is_shown_once_with_a_remark(
     )
 
 
+@pytest.mark.long
 def test_path_of_tests_after_the_option_is_not_taken_for_an_id(
     pytester: pytest.Pytester, results: Path
 ) -> None:
@@ -348,6 +350,7 @@ def test_misspelt_option_or_value_is_refused(pytester: pytest.Pytester) -> None:
         result.stderr.fnmatch_lines([message])
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_list_under_mpirun_is_printed_once(
     results: Path, run_ranks: Callable[..., pytest.RunResult]

@@ -262,6 +262,7 @@ def test_rerun_option_in_the_configuration_does_not_repeat_without_end(
     assert len(metadata(project)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_rerun_under_a_launcher_is_refused(
     pytester: pytest.Pytester, project: Path, run_ranks: Callable[..., pytest.RunResult]

@@ -29,6 +29,7 @@ def test_image_of_this_package_has_its_modules_and_data() -> None:
     assert {"plugin.py", "report/templates/report.html", "benchmarks/test_kvcache.py"} <= names
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_run_and_its_conversion_name_the_code_that_ran(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one(kvcache): kvcache.run('1')")

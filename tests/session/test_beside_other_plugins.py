@@ -148,6 +148,7 @@ def test_test_that_fails_in_each_attempt_has_failed(
     assert outcomes(metadata) == {"test_fails": "failed", "test_passes": "passed"}
 
 
+@pytest.mark.long
 def test_session_that_sets_up_fixtures_alone_leaves_no_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_a(kvcache): pass\ndef test_b(mlps_run, mpi_comm): pass")
     result = pytester.runpytest_subprocess("--setup-only", "--mlps-results-dir=results")
@@ -168,6 +169,7 @@ LATE_FAILURES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("conftest", "status"), first_of(*LATE_FAILURES.values()), ids=LATE_FAILURES
 )
@@ -263,6 +265,7 @@ def test_profiled_trial_is_not_in_the_results(pytester: pytest.Pytester) -> None
     assert [path.name for path in pytester.path.glob("trace*")] == ["trace.workload_1.csv"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_second_run_in_a_test_is_refused_and_makes_no_case(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(

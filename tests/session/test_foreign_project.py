@@ -212,6 +212,7 @@ def test_ranks_of_mpich_join_after_collection(
     assert result.stdout.str().count("1 passed in") == 1
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_late_joining_ranks_agree_on_a_file_that_one_cannot_collect(
     pytester: pytest.Pytester, run_ranks: RunRanks

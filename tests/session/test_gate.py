@@ -140,6 +140,7 @@ def test_retry_runs_more_trials_until_the_verdict_is_decided(pytester: pytest.Py
     assert json.loads(timed.read_text())["benchmarks"][0]["stats"]["rounds"] == 3
 
 
+@pytest.mark.long
 def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester, [1.0, 3.0] * 5)
     result = gate(pytester, "--mlps-trials=3", "--mlps-gate-undecided=retry", "--mlps-gate-looks=2")
@@ -320,6 +321,7 @@ def test_baseline_without_trials_is_refused_before_any_test(pytester: pytest.Pyt
     )
 
 
+@pytest.mark.long
 def test_run_of_the_reference_is_a_named_baseline_across_with_its_definitions(
     pytester: pytest.Pytester,
 ) -> None:
@@ -399,6 +401,7 @@ def test_summary_of_a_step_that_cannot_be_written_is_a_note(
     assert "::notice title=1%3A read_gib_s collecting::" in result.stdout.str()
 
 
+@pytest.mark.long
 def test_retry_of_one_planned_trial_keeps_the_trace_of_each(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     retry = ("--mlps-trials=1", "--mlps-gate-undecided=retry")
@@ -418,6 +421,7 @@ def test_trace_of_a_trial_that_the_gate_may_add_is_checked_before_any_test(
     assert "t.workload_1.trial_2.csv" in result.stderr.str()
 
 
+@pytest.mark.long
 def test_trial_of_a_retry_that_fails_fails_the_session_and_is_no_baseline(
     pytester: pytest.Pytester,
 ) -> None:
@@ -447,6 +451,7 @@ def test_trial_of_a_retry_that_fails_fails_the_session_and_is_no_baseline(
     assert newest(pytester)["mlpstorage"]["tests_passed"] is False
 
 
+@pytest.mark.long
 def test_baseline_run_whose_file_is_damaged_is_left_out_with_a_note(
     pytester: pytest.Pytester,
 ) -> None:

@@ -213,6 +213,7 @@ def test_each_rank_s_process_is_looked_at_and_each_host_is_probed_once(tmp_path:
     assert len(notes) == 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("io_mode", "denied", "error"),

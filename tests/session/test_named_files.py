@@ -146,6 +146,7 @@ def test_foreign_output_file_is_refused_before_collection(
     assert all(path.read_text() == OPERATIONS for path in theirs.values())
 
 
+@pytest.mark.long
 def test_output_that_another_option_reads_or_writes_is_refused_with_both_names(
     pytester: pytest.Pytester, here: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_pytest_mpi_works_with_the_plugin(pytester: pytest.Pytester, run_ranks: 
     assert result.ret == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", first_of("on", "auto"))
 def test_xdist_workers_in_ranks_are_refused(
     pytester: pytest.Pytester, run_ranks: RunRanks, mode: str

@@ -65,6 +65,7 @@ def test_ranks_of_a_users_launcher_print_lines_once(
     assert len(lines) == 1
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("joins", first_of("early", "late"))
 def test_output_of_a_users_launcher_into_a_file_has_no_escape_byte(

@@ -79,6 +79,7 @@ def check_resumption(
     assert {name: (leaf(results) / name).read_bytes() for name in files} == files
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("point", in_matrix(POINTS, IN_EACH_TEST_RUN))
 def test_run_that_was_killed_in_a_step_has_each_pause_in_full(

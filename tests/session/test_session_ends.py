@@ -175,6 +175,7 @@ def test_local_run_under_a_launcher_is_a_usage_error(
     result.stderr.fnmatch_lines(["ERROR: --mlps-exec-type: got 'local'; accepted: mpi*"])
 
 
+@pytest.mark.long
 def test_internal_error_on_another_rank_is_printed_and_ends_the_session(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
@@ -212,6 +213,7 @@ def test_interrupt_on_one_rank_ends_a_window_of_the_others(
     assert not (pytester.path / "mlps-cache").exists()
 
 
+@pytest.mark.long
 def test_interrupted_run_records_its_status_before_the_final_barrier(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:

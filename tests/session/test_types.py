@@ -120,6 +120,7 @@ def test_large_again(copy_files): copy_files.run("d", model="large", files=5)
     assert plain == large != [], "all runs have what was found when the type began"
 
 
+@pytest.mark.long
 def test_type_whose_test_fails_leaves_the_other_passed(project: pytest.Pytester) -> None:
     project.makepyfile(test_both=f"{KV_TEST}{COPY_TEST.rstrip()}; assert False\n")
     result = project.runpytest_subprocess(*BOTH)

@@ -179,6 +179,7 @@ def test_profile_that_one_type_has_leaves_a_note_on_the_other(project: pytest.Py
         named.stdout.no_fnmatch_line("note: * has no profile *")
 
 
+@pytest.mark.long
 def test_note_and_settings_of_a_type_are_in_its_run_alone(project: pytest.Pytester) -> None:
     project.makepyfile(test_both="def test_kv(kvcache): pass\n" + COPY_TEST)
     own = ("--mlps-set=copy_files.files=3", "--mlps-set=num_users=2")
@@ -194,6 +195,7 @@ def test_note_and_settings_of_a_type_are_in_its_run_alone(project: pytest.Pytest
     assert not any("has no profile" in note for note in notes["kv_cache"])
 
 
+@pytest.mark.long
 def test_closed_mode_refuses_a_type_without_its_profile(project: pytest.Pytester) -> None:
     closed = ("--mlps-mode=closed", "--mlps-profile=mlperf", "--mlps-results-dir=results")
     result = project.runpytest_subprocess(*closed, "--mlps-cache-dir=cache")

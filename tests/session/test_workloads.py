@@ -166,6 +166,7 @@ def test_users_of_all_ranks_are_enough(pytester: pytest.Pytester) -> None:
     assert json.loads(sizes.stdout.str())["cases"][0]["users_per_rank"] == 2
 
 
+@pytest.mark.long
 def test_all_cases_are_checked_before_the_first_runs(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)"
@@ -249,6 +250,7 @@ def test_result_has_the_name_of_its_workload_or_case(pytester: pytest.Pytester) 
     pytester.runpytest(*TINY).assert_outcomes(passed=2)
 
 
+@pytest.mark.long
 def test_window_without_traffic_fails_with_a_message(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1, think_time_scale=1000.0)")
     result = pytester.runpytest("--mlps-set=duration=0.1", "--mlps-results-dir=results")
@@ -258,6 +260,7 @@ def test_window_without_traffic_fails_with_a_message(pytester: pytest.Pytester) 
     )
 
 
+@pytest.mark.long
 def test_window_shorter_than_a_request_still_has_a_bandwidth(
     pytester: pytest.Pytester,
 ) -> None:
@@ -276,6 +279,7 @@ def test_window_shorter_than_a_request_still_has_a_bandwidth(
     assert case["write_bytes"] > 0
 
 
+@pytest.mark.long
 def test_scenarios_are_skipped_with_comparable_profiles(
     pytester: pytest.Pytester,
 ) -> None:
@@ -292,6 +296,7 @@ def test_scenarios_are_skipped_with_comparable_profiles(
     assert list(metadata_of(pytester)["mlpstorage"]["metrics"]) == ["rag"]
 
 
+@pytest.mark.long
 def test_closed_run_refuses_parameters(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

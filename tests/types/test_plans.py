@@ -105,7 +105,8 @@ def test_closed_mode_refuses_all_changes_in_one_message(project: Project, plan: 
 def test_an_unknown_setting_is_refused_with_those_that_exist(project: Project, plan: Any) -> None:
     refused = plan(*project.setting("nonsense=1"))
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    refused.stderr.fnmatch_lines(["ERROR: --mlps-set: got 'nonsense'; accepted: *"])
+    given = f"{project.name}.nonsense"
+    refused.stderr.fnmatch_lines([f"ERROR: --mlps-set: got '{given}'; accepted: *"])
 
 
 def test_trials_that_closed_runs_demand_are_accepted(

@@ -19,6 +19,11 @@ RANKS = 2
 KINDS = ("read", "write")
 
 
+@pytest.mark.parametrize(
+    "type_name",
+    ["checkpointing", pytest.param("kv_cache", marks=pytest.mark.long), "training"],
+    indirect=True,
+)
 def test_two_ranks_have_one_run_with_results_of_both(project: Project) -> None:
     project.run(launcher=mpirun(RANKS)).passed()
     metadata = project.only()

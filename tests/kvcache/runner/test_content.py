@@ -91,6 +91,7 @@ def test_accounts_equal_the_sizes_of_the_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ratio", first_of(2.0, 1.0, 4.0))
 def test_compress_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
     store = inspected(tmp_path, compress_ratio=ratio)

@@ -61,6 +61,7 @@ def test_mount_of_another_network_namespace_is_not_measurable(tmp_path: Path) ->
     }
 
 
+@pytest.mark.long
 def test_gluster_is_bounded_by_its_connections(tmp_path: Path) -> None:
     with gluster(tmp_path) as folder:
         trial = pool_trial(1, [served(folder, requests=8, phase="mixed")])

@@ -106,6 +106,7 @@ def refuted(folder: Path) -> TrialResult:
     raise AssertionError(trial.audit_verdict)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("is_direct", "verdict"),
     [
@@ -129,6 +130,7 @@ def test_loop_device_is_compared_with_the_disk_under_its_file(
         assert "page cache" in trial.host_audit_verdict
 
 
+@pytest.mark.long
 def test_loop_device_over_a_file_in_memory_is_memory(make_loop: MakeLoop, mount: Mount) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         loop = make_loop(image_in(Path(memory)), is_direct=False)

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.harness.stamped import session
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.starts_process
 def test_study_finds_calibration_before_first_byte(tmp_path: Path) -> None:

@@ -228,6 +228,7 @@ def test_spans_cover_only_system_calls(tmp_path: Path) -> None:
     assert reads.device.sum_ns < reads.host.sum_ns  # checks and opening are excluded
 
 
+@pytest.mark.long
 def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
     reads = served(tmp_path, verify_rate=0.0).operation("storage", "read")
     assert reads.chunks > 0

@@ -54,6 +54,7 @@ def test_only_the_columns_that_are_read_are_moved(tmp_path: Path) -> None:
     assert result.stored[0].moved_bytes < dataset.total_bytes / 3
 
 
+@pytest.mark.long
 def test_reads_of_the_page_cache_are_no_reads_of_the_storage(tmp_path: Path) -> None:
     workload = training(io_mode="buffered", io_chunk_kib=65536)
     if not context(tmp_path, workload).counters.process:
