@@ -72,6 +72,40 @@ def test_a_changed_file_is_found(tmp_path: Path, name: str) -> None:
     assert path.name in result.corruption
 
 
+@pytest.mark.parametrize(
+    ("name", "place", "is_checked"),
+    [
+        ("npz", "of the image", True),
+        ("npz", "of the header", True),
+        ("npz", "of the label", False),
+        ("npz", "last", False),
+        ("jpeg", "last", True),
+        ("jpeg", "first", True),
+    ],
+)
+def test_bytes_that_are_checked_are_those_that_the_page_names(
+    tmp_path: Path, name: str, place: str, *, is_checked: bool
+) -> None:
+    workload = workload_of(name)
+    here = context(tmp_path, workload)
+    generated(workload, here)
+    chosen, path = format_of(here.place), here.place.path(1)
+    assert chosen is not None
+    before, content = chosen.read(1, 0), bytearray(path.read_bytes())
+    places = {"first": 0, "last": -1, "of the image": len(content) // 2}
+    if name == "npz":
+        header_bytes, begin = 128, b"\x93NUMPY"
+        places["of the header"] = content.index(begin) + header_bytes - 2  # a space
+        places["of the label"] = content.rindex(begin) + header_bytes
+    content[places[place]] ^= 1
+    path.write_bytes(content)
+    try:
+        is_found = chosen.read(1, 0) != before
+    except ValueError:
+        is_found = True
+    assert is_found == is_checked
+
+
 @pytest.mark.parametrize("name", sorted(NEEDED))
 @pytest.mark.parametrize("lost", ["nearly all", "one byte"])
 def test_a_file_that_was_cut_is_made_again(tmp_path: Path, name: str, lost: str) -> None:
