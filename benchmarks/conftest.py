@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.interference.loads import RANKS, is_ranks
+from benchmarks.interference.loads import RANKS, check_no_ranks, is_ranks
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.storage.directory import check_cache_dir
 
 HERE = Path(__file__).parent
@@ -33,8 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Keep the ranks of the study's sides from the session, whose types have no such parameter."""
-    if STUDY in named_paths(config):
-        settings = config.getoption("mlps_set") or []
+    settings = config.getoption("mlps_set") or []
+    if STUDY not in named_paths(config):
+        try:
+            check_no_ranks(settings)
+        except InvalidInputError as error:
+            raise pytest.UsageError(str(error)) from error
+    else:
         config.stash[RANKS] = [one for one in settings if is_ranks(one)]
         config.option.mlps_set = [one for one in settings if not is_ranks(one)] or None
 

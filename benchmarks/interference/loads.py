@@ -85,6 +85,18 @@ def is_ranks(setting: str) -> bool:
     return setting.startswith(tuple(_ranks_key(name) for name in LOADS))
 
 
+def check_no_ranks(settings: Sequence[str]) -> None:
+    """Raise InvalidInputError for the ranks of a side in a session that is not the study's."""
+    for setting in filter(is_ranks, settings):
+        raise InvalidInputError(
+            SETTINGS_OPTION,
+            setting,
+            "a parameter of the benchmark type",
+            hint="Ranks of a side are for benchmarks/test_interference.py alone. Start others "
+            "with --mlps-num-processes",
+        )
+
+
 def _ranks_key(name: str) -> str:
     return f"{name}.ranks="
 

@@ -27,6 +27,14 @@ def test_study_is_collected_only_when_it_is_named() -> None:
         assert f"{STUDY}::test_interference[{beside}]" in listed
 
 
+def test_ranks_of_a_side_are_refused_elsewhere() -> None:
+    command = [sys.executable, "-m", "pytest", "benchmarks/", "--mlps-set=training.ranks=2"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: --mlps-set: got 'training.ranks=2'; accepted: a parameter of" in done.stderr
+    assert "Ranks of a side are for benchmarks/test_interference.py alone." in done.stderr
+
+
 @pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize(
