@@ -51,9 +51,10 @@ class LongRun:
         )
 
     def wait_for_files(self, ranks: int) -> None:
-        """Wait until every rank has cache files."""
+        """Wait until every rank has cache files, and the run its metadata: probes come before."""
         folders = [self.cache / f"rank_{rank}" for rank in range(ranks)]
-        wait_until(lambda: all(any(folder.glob("*.kv")) for folder in folders))
+        wait_until(lambda: any(self.results.rglob("*_metadata.json")))
+        wait_until(lambda: all(any(folder.glob("[!.]*.kv")) for folder in folders))
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit status and the output."""
