@@ -142,6 +142,7 @@ def test_a_read_phase_without_checkpoints_ends_with_what_to_do(pytester: pytest.
     result.stderr.fnmatch_lines(["*a run with phase=write has left its checkpoints*"])
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_each_case_is_offered_more_of_its_own_trials(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -299,6 +300,7 @@ def test_a_flush_that_fails_on_one_rank_ends_the_run_and_names_it(
     assert not (pytester.path / "cache").exists()
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_checkpoints_without_digests_are_not_read_as_if_they_were_checked(
     pytester: pytest.Pytester,

@@ -47,6 +47,7 @@ def test_unlike_conditions_stand_above_the_figures(
     result.stdout.no_fnmatch_line("*%*worse*")
 
 
+@pytest.mark.long
 def test_many_runs_are_shown_in_parts_that_fit(
     pytester: pytest.Pytester, runs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ COMMANDS = {
     "history without a terminal": (["--mlps-history", "-p", "no:terminal"], 0),
     "misspelt option": (["--mlps-history", "--mlps-histroy-last=2"], 4),
 }
-IN_EACH_RUN = ("history", "gate of no such run", "sizes", "history without a terminal")
+IN_EACH_RUN = ("history", "gate of no such run")
 """Commands that `make test` tries; `make test-long` tries all."""
 
 

@@ -147,6 +147,7 @@ def test_runs_of_another_system_are_never_a_baseline(
         assert own_facts(pytester)["gate"]["verdict"] == "not compared"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verdict", first_of("regressed", "disturbed", "undecided"))
 def test_runs_of_another_system_refuse_whatever_the_gate_said_of_them(
     pytester: pytest.Pytester, verdict: str
@@ -243,6 +244,7 @@ def test_old_metadata_without_tests_passed_counts_if_its_status_is_passed(
     assert runs == ["past-0", "past-1", "past-3", "past-4", "past-5"]
 
 
+@pytest.mark.long
 def test_tag_of_no_run_is_not_collected(
     pytester: pytest.Pytester,
 ) -> None:

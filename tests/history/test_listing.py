@@ -220,6 +220,7 @@ def test_page_of_a_run_has_every_section(pytester: pytest.Pytester, results: Pat
     assert len(data["measured"]) == len(rows)
 
 
+@pytest.mark.long
 def test_page_of_a_reference_run_has_metrics_and_parameters(
     pytester: pytest.Pytester, results: Path
 ) -> None:
@@ -259,6 +260,7 @@ def test_page_of_a_run_whose_metadata_is_damaged_names_the_file_and_the_field(
     )
 
 
+@pytest.mark.long
 def test_run_with_two_copies_is_shown_once_with_a_remark(
     pytester: pytest.Pytester, results: Path
 ) -> None:
@@ -295,6 +297,7 @@ def test_history_imports_neither_conftests_nor_tests(
     assert "was imported" not in result.stdout.str() + result.stderr.str()
 
 
+@pytest.mark.long
 def test_broken_file_is_named_on_standard_error(pytester: pytest.Pytester, results: Path) -> None:
     (results / "x_metadata.json").write_text("{")
     result = ask(pytester, "--mlps-history")

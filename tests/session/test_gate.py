@@ -111,7 +111,7 @@ def test_different_system_is_refused_with_differences(pytester: pytest.Pytester)
     refused.stdout.fnmatch_lines(['*differs: system.hosts*cpu_model: * here, "Z80" there*'])
 
 
-@pytest.mark.parametrize(("meaning", "status"), [("pass", 0), ("fail", 1)])
+@pytest.mark.parametrize(("meaning", "status"), first_of(("pass", 0), ("fail", 1)))
 def test_undecided_metric_is_reported_and_sets_the_chosen_status(
     pytester: pytest.Pytester, meaning: str, status: int
 ) -> None:
@@ -227,7 +227,7 @@ def test_earlier_run_can_be_judged_without_a_session(pytester: pytest.Pytester) 
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [("nowhere", "the id of a run"), ("test_kv.py", "'test_kv.py' was read as its value")],
+    first_of(("nowhere", "the id of a run"), ("test_kv.py", "'test_kv.py' was read as its value")),
 )
 def test_unknown_run_is_refused_with_a_hint(
     pytester: pytest.Pytester, given: str, message: str
@@ -251,7 +251,7 @@ def test_baseline_is_selected_by_tag_branch_or_number(
     assert runs == [f"past-{n}" for n in range(7)][-6 if baseline == "last:6" else 0 :]
 
 
-@pytest.mark.parametrize("kind", ["run", "file"])
+@pytest.mark.parametrize("kind", first_of("run", "file"))
 def test_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> None:
     write_past_runs(pytester, STEADY[:2])
     named = "past-1" if kind == "run" else str(metadata_files(pytester)[1])
@@ -292,12 +292,12 @@ def test_invalid_gate_option_is_refused_before_any_test(
 
 @pytest.mark.parametrize(
     ("baseline", "message"),
-    [
+    first_of(
         ("tag:nightyl", "Did you mean 'nightly'?"),
         ("tag:weekly", "Earlier runs have: nightly"),
         ("branch:mian", "Did you mean 'main'?"),
         ("run:past-11", "Near: past-1"),
-    ],
+    ),
 )
 def test_baseline_that_no_run_has_is_refused_with_those_that_exist(
     pytester: pytest.Pytester, baseline: str, message: str
@@ -375,6 +375,7 @@ def test_report_that_cannot_be_written_at_the_end_fails_the_session(
     assert newest(pytester)["mlpstorage"]["status"] == "failed"
 
 
+@pytest.mark.long
 def test_gate_report_is_replaced_as_a_whole(pytester: pytest.Pytester) -> None:
     """A reader that has the old file open keeps it: the new one is another file."""
     pytester.makepyfile(test_kv=TEST)

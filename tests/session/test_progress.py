@@ -32,6 +32,7 @@ def test_lines_say_where_the_run_is(pytester: pytest.Pytester) -> None:
     assert "\x1b" not in result.stdout.str()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", first_of("--mlps-gate-selftest", "--benchmark-disable"))
 def test_time_left_is_that_of_all_trials_that_are_to_run(
     pytester: pytest.Pytester, option: str

@@ -100,6 +100,7 @@ def test_all(mlps_runs):
     assert recorded["mlpstorage"]["metrics"]["recorded"] == {"two": 2}
 
 
+@pytest.mark.long
 def test_case_of_another_model_has_a_run_of_its_own(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_both="""

@@ -200,6 +200,7 @@ def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> N
     assert summary["cpu_tier_ranks"] == []
 
 
+@pytest.mark.long
 def test_parameters_that_a_test_changes_in_mlperf_are_noted(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3, lanes=2)")
     shortened = (
@@ -347,6 +348,7 @@ def test_rate_beyond_the_storage_has_a_note(pytester: pytest.Pytester) -> None:
     assert metrics["lateness_p95_ms"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_header_of_a_plan_has_the_ranks_that_would_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): pass")

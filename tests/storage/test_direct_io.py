@@ -165,7 +165,7 @@ def interposed(tmp_path: Path) -> dict[str, str]:
     ("mode", "layout", "note"),
     [
         pytest.param("align", "entry", "needs multiples of 16 KiB", marks=pytest.mark.long),
-        ("align", "block", "needs multiples of 16 KiB"),
+        pytest.param("align", "block", "needs multiples of 16 KiB", marks=pytest.mark.long),
         pytest.param("align", "slab", "needs multiples of 16 KiB", marks=pytest.mark.long),
         ("open", "entry", "no direct I/O in .* Operation not supported"),
     ],

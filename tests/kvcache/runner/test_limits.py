@@ -19,6 +19,7 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from tests.trials import SoloRanks, context, workload
+from tests.variants import first_of
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def throttled_group(tmp_path: Path) -> Iterator[Path]:
         group.rmdir()
 
 
-@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("lanes", first_of(4, 1))
 def test_limit_of_a_control_group_is_storage(
     tmp_path: Path, throttled_group: Path, lanes: int
 ) -> None:

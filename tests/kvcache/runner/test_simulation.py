@@ -61,6 +61,7 @@ def test_simulation_writes_nothing_and_takes_no_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_trace_is_the_same_byte_for_byte_also_in_a_new_process(tmp_path: Path) -> None:
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
     simulated(tmp_path, one)

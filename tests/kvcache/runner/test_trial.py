@@ -61,6 +61,7 @@ def test_every_chunk_read_was_checked(tmp_path: Path) -> None:
     assert abs(reads.verified_chunks - reads.chunks) <= 2 * 4  # those at the window's edges
 
 
+@pytest.mark.long
 def test_lookups_without_eviction_have_no_miss(tmp_path: Path) -> None:
     result = served(tmp_path)
     assert result.storage.evicted_bytes == 0
