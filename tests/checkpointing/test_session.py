@@ -246,6 +246,7 @@ def test_corrupt_files_fail_the_run(pytester: pytest.Pytester) -> None:
     assert metadata_of(pytester)["mlpstorage"]["status"] == "failed"
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.starts_process
 @pytest.mark.parametrize("writer", first_of("rank", "dcp"))

@@ -193,6 +193,7 @@ def test_launched_ranks_receive_everything_and_write_results_on_one_host(
     assert files_on(cluster, "h1", "cache") == files_on(cluster, "h2", "cache") == []
 
 
+@pytest.mark.hosts_matrix
 @EVERY_LAUNCHER
 def test_benchmarks_run_when_started_by_hand_from_a_third_host(
     mpi: Mpi, cluster: NamespaceCluster

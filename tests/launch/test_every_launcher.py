@@ -201,6 +201,7 @@ exec env -i PATH=/usr/bin:/bin HOME="$HOME" unshare --uts /bin/sh -c "hostname $
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a process a host name")
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (util-linux)")
 def test_ranks_follow_slots_without_forwarding_secrets(

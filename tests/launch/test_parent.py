@@ -380,6 +380,7 @@ os.write(2, os.environ[{LAUNCH_ID_VARIABLE!r}].encode() + b" completed 0\\n")
     assert received == size
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize(("body", "status"), first_of(("assert False", 1), ("pass", 0)))
 def test_rank_0_on_another_host_reports_status_without_visible_line(

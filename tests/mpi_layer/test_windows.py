@@ -37,6 +37,7 @@ def test_window_edges_are_compared_over_ranks(
     run_ranks(ranks, *SMALL, *end).assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 def test_slow_rank_is_a_straggler_in_results_and_notes(
     pytester: pytest.Pytester, run_ranks: Any
 ) -> None:

@@ -47,6 +47,7 @@ def test_other_ranks_are_silent(pytester: pytest.Pytester, run_ranks: RunRanks) 
     assert result.stdout.str().count("1 passed") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", first_of("auto", "on"))
 def test_log_and_reports_are_those_of_rank_0(
     pytester: pytest.Pytester, run_ranks: RunRanks, mode: str
@@ -80,6 +81,7 @@ def test_log_and_reports_are_those_of_rank_0(
         assert (pytester.path / "report.txt").read_text() == "a session\n"
 
 
+@pytest.mark.long
 def test_pytest_mpi_works_with_the_plugin(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
     pytester.makepyfile(
         """

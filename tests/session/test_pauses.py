@@ -87,6 +87,7 @@ def test_rank_that_dies_during_a_pause_ends_the_run(
     wait_until(lambda: not any(run.cache.glob("rank_*")))
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_rank_that_fails_during_a_pause_ends_it_on_all_ranks(
     pytester: pytest.Pytester, run_ranks: Callable[..., pytest.RunResult]

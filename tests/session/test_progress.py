@@ -55,6 +55,7 @@ def test_progress_can_be_silenced(pytester: pytest.Pytester, silent: str) -> Non
     result.stdout.no_fnmatch_line("*trial 1 of 2*")
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ranks_of_a_users_launcher_print_lines_once(
     pytester: pytest.Pytester, run_ranks: RunRanks

@@ -242,6 +242,7 @@ INTERRUPT, PASS = ("raise KeyboardInterrupt", 2, "interrupted"), ("pass", 0, "pa
 ALWAYS = (("open mpi 5", 0, INTERRUPT),)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("mpi_name", "rank", "how"),
     [

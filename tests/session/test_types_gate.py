@@ -114,6 +114,7 @@ def repeat(project: pytest.Pytester, factors: Mapping[str, float]) -> None:
         path.unlink()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("worse", first_of(*TYPES))

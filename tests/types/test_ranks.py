@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench import registry
 from mlpstorage_bench.measure.operation_statistics import STORAGE_TIER
 from tests.conftest import mpirun
 from tests.types.harm import harm
 from tests.types.project import Project
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.launches_mpi]
 
@@ -19,11 +21,7 @@ RANKS = 2
 KINDS = ("read", "write")
 
 
-@pytest.mark.parametrize(
-    "type_name",
-    ["checkpointing", pytest.param("kv_cache", marks=pytest.mark.long), "training"],
-    indirect=True,
-)
+@pytest.mark.parametrize("type_name", first_of(*registry.names()), indirect=True)
 def test_two_ranks_have_one_run_with_results_of_both(project: Project) -> None:
     project.run(launcher=mpirun(RANKS)).passed()
     metadata = project.only()
