@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Sequence
 
@@ -66,7 +67,7 @@ class KeptCheckpoints:
     def _have_all_read(self) -> bool:
         """Whether a run goes on that had ended its reads, and removed the files on all ranks."""
         is_gone = self._site.is_resumed and not self._left.is_listed
-        return self._ranks.bcast(self._ranks.merge(is_gone, _both)) or False
+        return self._ranks.bcast(self._ranks.merge(is_gone, operator.and_)) or False
 
     @property
     def _slots(self) -> Sequence[int]:
@@ -81,7 +82,7 @@ class KeptCheckpoints:
 
     def is_lacking(self, slot: int) -> bool:
         """Whether a rank has not all files of a checkpoint; collective."""
-        is_missing = self._ranks.merge(not self._files.is_complete(slot), _either)
+        is_missing = self._ranks.merge(not self._files.is_complete(slot), operator.or_)
         return self._ranks.bcast(is_missing) or False
 
     def lost(self, kind: Kind, finished: int, planned: int) -> tuple[Sequence[int], str]:
@@ -127,11 +128,3 @@ class KeptCheckpoints:
     def reads_again(self, reads: int) -> int:
         """Return how many of so many reads are of a checkpoint that was read before."""
         return max(0, reads - (len(self._slots) or self._parameters.num_checkpoints_read))
-
-
-def _both(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up
-    return one and other
-
-
-def _either(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up
-    return one or other
