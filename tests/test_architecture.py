@@ -139,7 +139,7 @@ WITH_UNTYPED_OBJECTS = {
     "results/kept_trials.py": "a kept trial, which only its benchmark type reads",
     "session/hooks.py": "the JSON of pytest-benchmark",
     "session/pytest_internals/benchmark_plugin.py": "the JSON of pytest-benchmark",
-    "session/run.py": "the metadata as JSON, for tests of users",
+    "session/run_contents.py": "the metadata as JSON, for tests of users",
     "trial/stored_operations.py": "a kept trial, while it is parsed",
     "training/results/stored_trial.py": "a kept trial, while it is parsed",
 }
