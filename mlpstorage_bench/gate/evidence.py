@@ -8,7 +8,7 @@ Two tests, of which the smaller p-value counts:
   Statistic: Dixon's ratio of gap to range [1], with the p-value for exponential tails [2], which
   are heavier than normal ones. A value above 0 can fall by its own size at most, which is no large
   multiple of a wide range: such values are compared by their logarithms, too, with a p-value times
-  `LOG_PENALTY`.
+  `LOG_PENALTY`. A loss of all, whose logarithm is infinite, counts as one by `MOST_RATIO`.
 - Precedence test: in the order of all values, the first are baseline values, and the next are
   trials. Both groups together are larger than chance allows: a precedence test [3] with a second
   group, exact for any distribution of independent values. It counts only if the samples are
@@ -57,6 +57,8 @@ TOP_CLOSENESS = 0.8
 LOG_PENALTY = 4.0
 """Factor of the gap test's p-value by logarithms, which stretch the lower tail of values that vary
 by half: with it, series with an exponential tail below raise as many false alarms as they may."""
+MOST_RATIO = 1000.0
+"""Greatest ratio of two values that logarithms tell: a value of 0 is so far below any other."""
 LEVEL_WIDTH = 1 / 8
 """Greatest range of trials at one level, as a share of the gap to the highest baseline values."""
 MIN_VON_NEUMANN_RATIO = 0.9
@@ -93,12 +95,17 @@ class Evidence:
 
     def ratio(self, levels: Levels) -> float:
         """Return the least ratio of a p-value to its level: the evidence suffices up to 1."""
-        return min(
-            p / level if level else math.inf
-            for p, level in (
-                (self.p_gap, levels.gap),
-                (self.p_precedence, levels.precedence),
-            )
+        return min(self._ratios(levels))
+
+    def is_by_precedence(self, levels: Levels) -> bool:
+        """Return whether the precedence test is the stronger one, by each test's level."""
+        of_gap, of_precedence = self._ratios(levels)
+        return of_precedence < of_gap
+
+    def _ratios(self, levels: Levels) -> tuple[float, float]:
+        return (
+            self.p_gap / levels.gap if levels.gap else math.inf,
+            self.p_precedence / levels.precedence if levels.precedence else math.inf,
         )
 
 
@@ -119,20 +126,31 @@ def run_medians(baseline: Runs, trials: int) -> list[float]:
 
 
 def _gap_test(baseline: Runs, candidate: Sequence[float]) -> float:
-    medians, own = run_medians(baseline, len(candidate)), median(candidate)
+    medians = run_medians(baseline, len(candidate))
     lowest, highest = min(medians), max(medians)
-    gap = lowest - own
-    if lowest - max(candidate) < gap / 2 or gap <= 0:
+    own, nearest = median(candidate), max(candidate)
+    if own >= lowest:
         return 1.0
-    p_value = _gap_p_value(gap, highest - lowest, len(medians))
-    if own <= 0:
+    p_value = _gap_p_value(lowest - own, lowest - nearest, highest - lowest, len(medians))
+    if lowest <= 0:
         return p_value
-    gap, width = math.log(lowest / own), math.log(highest / lowest)
-    return min(p_value, LOG_PENALTY * _gap_p_value(gap, width, len(medians)))
+    gap, least = _log_gap(lowest, own), _log_gap(lowest, nearest)
+    by_log = _gap_p_value(gap, least, math.log(highest / lowest), len(medians))
+    return min(p_value, LOG_PENALTY * by_log)
 
 
-def _gap_p_value(gap: float, width: float, runs: int) -> float:
-    """Return the probability of a gap as large below the range of so many runs."""
+def _log_gap(lowest: float, value: float) -> float:
+    """Return how far a value is below a positive one, as a logarithm of their ratio."""
+    return -math.log(max(value / lowest, 1 / MOST_RATIO))
+
+
+def _gap_p_value(gap: float, least: float, width: float, runs: int) -> float:
+    """Return the probability of a gap as large below the range of so many runs.
+
+    `least` is the gap of the nearest trial: 1 if that is less than half of the median's.
+    """
+    if least < gap / 2:
+        return 1.0
     if gap > width * 1e9:
         return 0.0
     kappa = gap / width

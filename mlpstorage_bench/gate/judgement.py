@@ -12,7 +12,7 @@ from mlpstorage_bench.gate.comparison import (
     additional_trials,
     minimum_detectable_effect,
 )
-from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS, Evidence, Levels
+from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS, Levels
 from mlpstorage_bench.units import counted
 
 
@@ -67,7 +67,10 @@ CHANGES = (Verdict.REGRESSED, Verdict.IMPROVED)
 def judgement_of(
     comparison: Comparison, verdict: Verdict, levels: Levels, *, may_be_decided_later: bool
 ) -> Judgement:
-    """Return the grounds of a verdict; `levels` are those of a decrease in quality."""
+    """Return the grounds of a verdict; `levels` are those of a decrease in quality.
+
+    For an increase, the levels of both tests are in the same proportion.
+    """
     if not comparison.has_effect:
         return _without_effect(comparison, verdict)
     medians, center = comparison.run_medians, comparison.baseline_median
@@ -75,7 +78,8 @@ def judgement_of(
     top_effect = None
     if verdict in CHANGES:
         evidence = comparison.worse if verdict is Verdict.REGRESSED else comparison.better
-        top_effect = _deciding_top_effect(comparison, evidence)
+        if evidence.is_by_precedence(levels):
+            top_effect = comparison.top_effect(evidence)
     detectable = minimum_detectable_effect(comparison, levels)
     is_undecided = verdict is Verdict.UNDECIDED
     needed = additional_trials(comparison, levels) if is_undecided else None
@@ -93,12 +97,6 @@ def judgement_of(
         best_ratio=None if top_effect is None else 1 + comparison.sign * top_effect,
         may_be_decided_later=may_be_decided_later,
     )
-
-
-def _deciding_top_effect(comparison: Comparison, evidence: Evidence) -> float | None:
-    """Return the change of the highest values if the precedence test decided, else None."""
-    is_by_top = evidence.p_precedence < evidence.p_gap
-    return comparison.top_effect(evidence) if is_by_top else None
 
 
 def _without_effect(comparison: Comparison, verdict: Verdict) -> Judgement:

@@ -17,6 +17,7 @@ from mlpstorage_bench.gate.decision import (
     judge,
     judge_all,
 )
+from mlpstorage_bench.gate.looks import Looks
 from tests.gate.samples import (
     HIGHER_IS_BETTER,
     LOWER_IS_BETTER,
@@ -58,6 +59,38 @@ def test_loss_of_nine_tenths_is_found_on_storage_that_varies(medians: list[float
     result = judge(baseline, [0.095, 0.094, 0.09], HIGHER_IS_BETTER)
     assert result.verdict is Verdict.REGRESSED
     assert judge(baseline, [0.8, 0.78, 0.82], HIGHER_IS_BETTER).verdict is Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("loss_of_all", [[0.0, 0.0, 0.0], [0.0, 0.0, 1e-4], [1e-9, 1e-9, 1e-9]])
+@pytest.mark.parametrize("criterion", [HIGHER_IS_BETTER, LOWER_IS_BETTER])
+def test_change_to_nothing_is_found_on_storage_that_varies(
+    loss_of_all: list[float], criterion: Criterion
+) -> None:
+    baseline = [[value] for value in (1.05, 0.94, 1.49, 1.12, 1.3)]
+    least = judge(baseline, [0.04, 0.04, 0.04], criterion)
+    result = judge(baseline, loss_of_all, criterion)
+    assert result.verdict is least.verdict
+    assert result.verdict in {Verdict.REGRESSED, Verdict.IMPROVED}
+    assert result.p_value < least.p_value
+
+
+def test_trial_near_the_baseline_refutes_a_gap_of_logarithms() -> None:
+    """Halfway to a loss of 99 % by logarithms is a loss of 90 %."""
+    baseline = [[value] for value in (1.05, 0.94, 1.49, 1.12, 1.3)]
+    nearer, farther = [0.0094, 0.0094, 0.4], [0.0094, 0.0094, 0.09]
+    assert judge(baseline, nearer, HIGHER_IS_BETTER).verdict is Verdict.UNDECIDED
+    assert judge(baseline, farther, HIGHER_IS_BETTER).verdict is Verdict.REGRESSED
+
+
+@pytest.mark.parametrize(("planned", "is_by_best"), [(1, True), (4, False)])
+def test_reason_names_the_test_that_decided(planned: int, *, is_by_best: bool) -> None:
+    """At the first of four looks, the precedence test has nearly nothing of the error rate."""
+    baseline = [[100 + value / 2] for value in (0, 3, 1, 8, 5, 9, 2, 7, 4, 6)]
+    trials = [90.0, 91.0, 90.5, 89.7, 90.2]
+    result = judge(baseline, trials, HIGHER_IS_BETTER, Looks(1, planned, 5))
+    assert result.verdict is Verdict.REGRESSED
+    assert (result.best_ratio is not None) == is_by_best
+    assert ("best baseline runs" in result.reason) == is_by_best
 
 
 @pytest.mark.parametrize("candidate", [[], [1.0, float("nan")], [float("inf")]])
