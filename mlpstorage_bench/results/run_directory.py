@@ -144,13 +144,21 @@ def _beside(location: RunLocation, name: str) -> RunLocation:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Rename a directory; copy it where the kernel refuses, as between two mounts."""
+    """Rename a directory; copy it where the kernel refuses, as between two mounts.
+
+    A copy that fails leaves nothing: it would be a run to readers.
+    """
     try:
         source.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        shutil.copytree(source, target)
+        target.mkdir()
+        try:
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
         shutil.rmtree(source)
 
 

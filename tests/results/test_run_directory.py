@@ -141,18 +141,41 @@ def test_failure_before_the_directory_appears_leaves_nothing(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["open"]
 
 
+def refuse_rename(*_: object) -> None:
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
 def test_directory_is_copied_where_it_cannot_be_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location, _ = begin_run_directory(tmp_path, *PLACE)
     write_text(location.metadata_path, "{}")
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-
-    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "rename", refuse_rename)
     assert finish_run_directory(location).metadata_path.read_text() == "{}"
     assert [path.name for path in tmp_path.iterdir()] == ["open"]
+
+
+def test_copy_that_fails_is_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    location, _ = begin_run_directory(tmp_path, *PLACE)
+    write_text(location.metadata_path, "{}")
+    (location.written_in / "z.json").symlink_to("nowhere")  # which cannot be copied
+    monkeypatch.setattr(Path, "rename", refuse_rename)
+    with pytest.raises(ResultsError), discarded_on_failure(location):
+        finish_run_directory(location)
+    assert runs_in(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["open"]
+
+
+def test_copy_replaces_no_files_of_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location, _ = begin_run_directory(tmp_path, *PLACE)
+    other = write_text(location.directory / "x.json", "{}")
+    monkeypatch.setattr(Path, "rename", refuse_rename)
+    with pytest.raises(ResultsError, match="exists"):
+        finish_run_directory(location)
+    assert other.read_text() == "{}"
 
 
 def test_files_of_another_run_are_not_replaced(tmp_path: Path) -> None:
