@@ -115,6 +115,7 @@ class CommonWindow:
         self._throttled = self._throttling.read()
         self._ends_with_work = length_s is None
         if self._ends_with_work:
+            self._ranks.barrier()  # no rank prepares its work any more
             self._storage_before = StorageCounters.at_start(self.window, self._place.counters)
         opens_ns = common_moment_ns(self._ranks, self._clock, self._offset)
         self.window.open(
@@ -181,6 +182,7 @@ class CommonWindow:
             device_traffic=storage_after.device_since(storage_before),
             underlying_traffic=storage_after.underlying_since(storage_before),
             mount_traffic=storage_after.mount_since(storage_before),
+            counted_s=storage_after.seconds_since(storage_before),
             cpu_s=after.cpu_s - before.cpu_s,
             throttled_share=self._throttled_share,
             peak_rss_bytes=peak_rss_bytes(),

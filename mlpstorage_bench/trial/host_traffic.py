@@ -144,7 +144,7 @@ class HostTraffic:
         A device at the bottom shows what partitions beside this filesystem's move. Several of them
         are no measure: mirrors and parity multiply what the ranks move.
         """
-        window_s = max(rank.window_s for rank in self.ranks)
+        counted_s = self.ranks[0].counted_s
         counts: dict[str, Traffic] = {}
         if self.seen is not None:
             counts[self.seen.device.name] = self.seen.traffic
@@ -154,10 +154,10 @@ class HostTraffic:
         mount = self.ranks[0].mount_traffic
         if mount is not None and mount.is_exact and mount.source and mount.traffic:
             counts[mount.source.name] = mount.traffic
-        if not counts or not window_s:
+        if not counts or not counted_s:
             return None
         gib_s, device = max(
-            (self._foreign_bytes(count) / GIB / window_s, name) for name, count in counts.items()
+            (self._foreign_bytes(count) / GIB / counted_s, name) for name, count in counts.items()
         )
         return ForeignTraffic(gib_s, f"{device} on {self.host}")
 

@@ -72,6 +72,11 @@ class RankWindow:
     """Traffic at the bottom; None if that is the device itself, or is unknown."""
     mount_traffic: SourceTraffic | None = None
     """Traffic of the network filesystem that has the files; None without one."""
+    counted_s: float | None = None
+    """Time between the two readings of the storage's counters; None in simulated time.
+
+    Where the window ends with the work, it is longer than the windows of all ranks.
+    """
     lane_time: LaneTime | None = None
     """Uses of the lanes' time in the window; None if the kernel shows too little."""
     ceiling: Ceiling | None = None

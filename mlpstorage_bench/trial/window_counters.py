@@ -23,6 +23,7 @@ from mlpstorage_bench.measure.window import Interval, Window
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.mount_probe import MountCounters
+from mlpstorage_bench.units import NS_PER_S
 
 _Edge = Literal["start_ns", "end_ns"]
 
@@ -39,6 +40,8 @@ class StorageCounters:
     mount: MountCounters | None = None
     mount_traffic: Traffic | None = None
     """Bytes that the source of a network filesystem counted; None if it does not count."""
+    read_ns: int = 0
+    """When they were read (`perf_counter_ns`)."""
 
     @classmethod
     def at_start(cls, window: Window, counters: UsableCounters) -> StorageCounters:
@@ -51,6 +54,10 @@ class StorageCounters:
         """Read the counters where no rank works; workers count bytes for the audit until then."""
         with ExitStack() as files:
             return _opened_storage(files, counters)(window, "end_ns")
+
+    def seconds_since(self, before: StorageCounters) -> float:
+        """Return the time since another reading, in which all traffic was counted."""
+        return (self.read_ns - before.read_ns) / NS_PER_S
 
     def device_since(self, before: StorageCounters) -> DeviceTraffic | None:
         """Return the device's traffic since another reading; None without a counter."""
@@ -164,6 +171,7 @@ def _opened_storage(
             files.enter_context(counter)
 
     def read(window: Window, edge: _Edge) -> StorageCounters:
+        read_ns = time.perf_counter_ns()
         device_reading = _read(of_device, window.device_counted, edge)
         edge_of = Interval() if device_reading is not None else window.device_counted
         bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
@@ -178,6 +186,7 @@ def _opened_storage(
             underlying_traffic=Traffic.sum(counts) if is_counted else None,
             mount=mount,
             mount_traffic=None if of_source is None else of_source.traffic,
+            read_ns=read_ns,
         )
 
     return read

@@ -39,6 +39,7 @@ def window_json(rank: RankWindow, trial: int) -> dict[str, object]:
         "page_cache_bytes": audit.cached_bytes,
         "device": _device(rank.device_traffic),
         "underlying": _underlying(rank.underlying_traffic),
+        "counted_s": rank.counted_s,
         "mount": _mount(rank.mount_traffic),
         "lane_time": None if rank.lane_time is None else asdict(rank.lane_time),
         "ceiling": None if rank.ceiling is None else asdict(rank.ceiling),

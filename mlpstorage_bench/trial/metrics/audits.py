@@ -87,7 +87,8 @@ class Audits(Measured):
         RANKS.together("sum over devices", lambda trial: trial.foreign_gib_s),
         LARGEST,
         formula="(bytes of the devices - bytes that the kernel counted for the ranks, or that they "
-        "report where that is more - 1 % - what may be in flight) ÷ window_s",
+        "report where that is more - 1 % - what may be in flight) ÷ time between the readings of "
+        "the devices' counters",
         title="other programs GiB/s",
         better="lower",
         shown=Shown.REPORT,

@@ -173,7 +173,7 @@ def on_device(
         *(200, read_ms, 100, 0),
     )
     seen = DeviceTraffic(BlockDevice(device, "sd" + device), count)
-    return dataclasses.replace(rank, host=host, device_traffic=seen)
+    return dataclasses.replace(rank, host=host, device_traffic=seen, counted_s=2.0)
 
 
 def test_host_audit_compares_a_device_with_all_ranks_that_share_it() -> None:
@@ -284,6 +284,14 @@ def test_traffic_of_other_programs_is_what_no_rank_of_the_host_moved() -> None:
     assert busy.foreign_traffic_on == "sd8:0 on h1"
     assert busy.conditions.others_gib_s == busy.foreign_gib_s
     assert busy.conditions.moved_gib_s == pytest.approx(3.75)
+
+
+def test_traffic_of_other_programs_is_divided_by_the_time_in_which_it_was_counted() -> None:
+    """Windows that end with the work are shorter than that, each by another time."""
+    counted = Traffic(6 * GIB, GIB)
+    ranks = [on_device(rank_trial(number), "h0", "8:0", counted) for number in (0, 1)]
+    ranks = [dataclasses.replace(one, window_s=0.1, counted_s=0.2) for one in ranks]
+    assert pool_trial(1, ranks).foreign_gib_s == pytest.approx((2 - 0.07) / 0.2)
 
 
 def test_read_ahead_of_a_rank_is_not_traffic_of_other_programs() -> None:

@@ -33,6 +33,7 @@ def on_mount(
         host=host,
         process_traffic=None,
         mount_traffic=SourceTraffic(source, traffic, reason),
+        counted_s=2.0,
     )
 
 
