@@ -19,6 +19,7 @@ from typing import Self
 
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.paths import CACHE_DIR_OPTION as OPTION
+from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.process.stderr import say
@@ -99,7 +100,8 @@ def _refusal(cache_dir: Path, hint: str, accepted: str = _ACCEPTED) -> InvalidIn
 class RankDirectory:
     """`<cache-dir>/rank_<N>/`: created and claimed on entry, removed on exit.
 
-    With `finds`, files that an earlier run has left stay on entry.
+    With `finds`, files that an earlier run has left stay on entry; those with a list also stay on
+    exit, until `leaves` is changed.
     """
 
     def __init__(
@@ -115,6 +117,11 @@ class RankDirectory:
         self._reaper: subprocess.Popen[bytes] | None = None
 
     @property
+    def has_list(self) -> bool:
+        """Whether the directory has a list of files, of any run."""
+        return look_up(OPTION, self.path / MANIFEST) is not None
+
+    @property
     def can_be_locked(self) -> bool:
         """Whether the filesystem has locks; without, a second run in it is not detected."""
         return self._claim is None or self._claim.can_be_locked
@@ -128,7 +135,9 @@ class RankDirectory:
         try:
             self._cache_dir.mkdir(parents=True, exist_ok=True)
             self._claim = Claim(self.path)
-            if not self._finds:
+            if self._finds:
+                self.leaves = self.has_list
+            else:
                 self._claim.remove_contents()  # of a run that was killed
             self._reaper = reaper.start("remove", str(self.path.absolute()), OWN_NAMES)
         except (RefusedDirectoryError, OSError) as error:

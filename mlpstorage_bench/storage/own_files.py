@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from mlpstorage_bench.paths import TEMPORARY
@@ -15,6 +17,8 @@ from mlpstorage_bench.process.removal import (
 )
 from mlpstorage_bench.storage.files import DATA_SUFFIX
 
+_BLOCK_BYTES = 512
+"""Unit of `st_blocks`, whatever the filesystem."""
 BLOCKS_DIRECTORY = "blocks"
 OWN_NAMES = (
     rf"[0-9a-f]{{32}}(\.\d+)?\{DATA_SUFFIX}(\.tmp)?"  # an entry, or a block of one
@@ -45,6 +49,28 @@ def is_own(path: Path) -> bool:
     except FileNotFoundError:
         return True
     return stat.S_ISREG(mode)
+
+
+def size_of_own(directory: Path, kept: Collection[str] = ()) -> int:
+    """Return the bytes that files of stores take in a directory and below, but in `kept` entries.
+
+    Entries that others remove meanwhile, or that cannot be seen, take none.
+    """
+    try:
+        with os.scandir(directory) as found:
+            own = [one for one in found if OWN.fullmatch(one.name) and one.name not in kept]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return 0
+    return sum(map(_size_of, own))
+
+
+def _size_of(entry: os.DirEntry[str]) -> int:
+    if entry.is_dir(follow_symlinks=False):
+        return size_of_own(Path(entry.path))
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
+    except FileNotFoundError:
+        return 0
 
 
 def remove_own(directory: Path) -> None:

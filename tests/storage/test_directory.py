@@ -151,6 +151,9 @@ def test_listed_files_of_a_killed_process_stay(
     assert own.exists()
     with RankDirectory(tmp_path / "cache", 0, finds=True):
         assert own.exists()
+    assert own.exists()
+    with RankDirectory(tmp_path / "cache", 0, finds=True) as found:
+        found.leaves = False
     assert not own.parent.exists()
 
 

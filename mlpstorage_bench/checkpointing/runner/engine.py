@@ -22,7 +22,8 @@ from mlpstorage_bench.checkpointing.results.rank_result import rank_result
 from mlpstorage_bench.checkpointing.results.trial_result import CheckpointingResult, CheckpointTrial
 from mlpstorage_bench.checkpointing.runner.checkpoint_mover import CheckpointMover
 from mlpstorage_bench.checkpointing.runner.handover import HandOver
-from mlpstorage_bench.checkpointing.runner.kept_checkpoints import KeptCheckpoints, are_found
+from mlpstorage_bench.checkpointing.runner.kept_checkpoints import KeptCheckpoints
+from mlpstorage_bench.checkpointing.runner.left_checkpoints import PREFIX
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.checkpointing.sizing import not_fitting
 from mlpstorage_bench.measure.device import BlockDevice
@@ -40,8 +41,6 @@ from mlpstorage_bench.units import KIB
 
 Outcome = TrialOutcome[CheckpointTrial, CheckpointSamples]
 
-PREFIX = "checkpoint_rank"
-"""Beginning of the names of directories of ranks: another type's may lie beside them."""
 REWRITTEN = (
     "checkpoints were written once more before they were read, unmeasured: this session has not "
     "written them"
@@ -54,8 +53,7 @@ class Engine(TrialEngine):
     def __init__(
         self, ranks: TrialRanks, site: RankSite, parameters: Parameters, seed: int = 0
     ) -> None:
-        finds = are_found(parameters, is_resumed=site.is_resumed)
-        directory = RankDirectory(site.cache_dir, ranks.rank, prefix=PREFIX, finds=finds)
+        directory = RankDirectory(site.cache_dir, ranks.rank, prefix=PREFIX, finds=True)
         super().__init__(ranks, site, directory)
         self._parameters = parameters
         self._seed = seed
@@ -131,6 +129,18 @@ class Engine(TrialEngine):
             with placed(self._place):
                 self._check_space(self._parameters)
 
+    def begin_case(self) -> bool:
+        """Begin a case, and return whether another one came before.
+
+        The first one begins with what the run itself has written: all else is removed.
+        """
+        self._remove_others()
+        return super().begin_case()
+
+    def _remove_others(self) -> None:
+        with placed(self._place):
+            self.kept.remove_others()
+
     def run_trial(
         self, parameters: Parameters, kind: Kind, trial: int, *, is_last: bool = False
     ) -> Outcome:
@@ -139,6 +149,7 @@ class Engine(TrialEngine):
         With more trials than checkpoints, the first ones are replaced, or read again. `is_last`: no
         further one of its case is planned.
         """
+        self._remove_others()
         started_at = self._log.start_of(trial)
         slot = self.kept.slot(trial)
         if kind == "read":
@@ -207,16 +218,18 @@ class Engine(TrialEngine):
         )
 
     def _check_space(self, parameters: Parameters) -> None:
+        free = self._storage.free_bytes()
         not_fitting(
             parameters,
             self._files.stored_bytes,
-            self._storage.free_bytes(),
+            None if free is None else free + self.kept.other_bytes,
             self._site.memory_bytes,
             len(self._files.written),
         )
 
     def write_again(self, parameters: Parameters, kind: Kind, slots: Sequence[int]) -> None:
         """Write lost checkpoints unmeasured, before reads or the other writes."""
+        self._remove_others()
         for slot in slots:
             self.kept.begin_write(slot)
             self._write_unmeasured(parameters, slot)

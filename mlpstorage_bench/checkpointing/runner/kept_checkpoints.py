@@ -15,11 +15,6 @@ from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import RankDirectory
 
 
-def are_found(parameters: Parameters, *, is_resumed: bool) -> bool:
-    """Return whether a session begins with checkpoints that lie in a rank's directory."""
-    return parameters.phase == "read" or (parameters.phase == "write" and is_resumed)
-
-
 class KeptCheckpoints:
     """Which checkpoints a rank has, and when the last of them was written."""
 
@@ -43,9 +38,12 @@ class KeptCheckpoints:
         self._site = site
         self._files = files
         self._place = place
+        self._directory = directory
         self._left = LeftCheckpoints(
             parameters, ranks, directory, files, seed=seed, run_id=site.run_id
         )
+        self._has_others = parameters.phase != "read"
+        """Whether the directory may have files of other runs, which this one does not use."""
         self._last_write_at: float | None = None
         """When the last write of a checkpoint ended (seconds since the epoch)."""
 
@@ -64,9 +62,30 @@ class KeptCheckpoints:
         self._last_write_at = found.ended_at
         return found.seed
 
+    def remove_others(self) -> None:
+        """Remove what other runs have left, once this one begins a case; StorageError on failure.
+
+        Until then the run may yet be refused, and leave everything as it was.
+        """
+        if self._has_others:
+            self._left.remove_others(self._last_write_at)
+            self._has_others = False
+
+    @property
+    def other_bytes(self) -> int:
+        """Bytes that `remove_others` frees for this rank.
+
+        Where all ranks share a filesystem, and a run begins, it is the mean of all ranks.
+        """
+        if not self._has_others:
+            return 0
+        if self._site.is_resumed or self._site.sharers < self._ranks.size:
+            return self._left.other_bytes
+        return self._left.mean_bytes()
+
     def _have_all_read(self) -> bool:
         """Whether a run goes on that had ended its reads, and removed the files on all ranks."""
-        is_gone = self._site.is_resumed and not self._left.is_listed
+        is_gone = self._site.is_resumed and not self._directory.has_list
         return self._ranks.bcast(self._ranks.merge(is_gone, operator.and_)) or False
 
     @property

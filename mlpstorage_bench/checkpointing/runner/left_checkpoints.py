@@ -13,11 +13,14 @@ from mlpstorage_bench.checkpointing.runner.manifest import (
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.ranks import TrialRanks
-from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.removal import MANIFEST
 from mlpstorage_bench.results.tree import remove_files
 from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.own_files import size_of_own
 from mlpstorage_bench.storage.store import StoredEntry
+
+PREFIX = "checkpoint_rank"
+"""Beginning of the names of directories of ranks: another type's may lie beside them."""
 
 
 class LeftCheckpoints:
@@ -43,11 +46,6 @@ class LeftCheckpoints:
         """Whether no read of the phase has failed or found other data."""
         self.problem = ""
         """Why checkpoints of the run that goes on were not taken up; '' if they were."""
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether the directory has a list, of any run."""
-        return look_up("phase", self._directory.path / MANIFEST) is not None
 
     def list_written(self, ended_at: float) -> None:
         """List what was written until then, and leave it when the session ends, or is killed."""
@@ -75,7 +73,7 @@ class LeftCheckpoints:
             self.list_written(ended_at)
 
     def take_up(self) -> float | None:
-        """Take up what earlier parts of this run have listed, and remove all else.
+        """Take up what earlier parts of this run have listed.
 
         Return when the last of it was written; None if there is nothing. `problem` then says why.
         """
@@ -86,16 +84,33 @@ class LeftCheckpoints:
                 self._files.written[number] = entries
             else:
                 self.problem = f"files of checkpoint {number} are missing or have other sizes"
-        ended_at = None if found is None or not self._files.written else found.ended_at
+        return None if found is None or not self._files.written else found.ended_at
+
+    def remove_others(self, ended_at: float | None) -> None:
+        """Remove what the rank has not taken up, of any run; `ended_at` is of what it has."""
         self.list_written(ended_at or 0.0)
-        kept = [self._files.directory(number).name for number in self._files.written]
-        self._directory.remove_all_but([MANIFEST, *kept])
-        return ended_at
+        self._directory.remove_all_but([MANIFEST, *self._taken_up])
+
+    @property
+    def other_bytes(self) -> int:
+        """The bytes that `remove_others` frees on this rank."""
+        return size_of_own(self._directory.path, [MANIFEST, *self._taken_up])
+
+    def mean_bytes(self) -> int:
+        """Return the mean bytes of ranks' directories, all on one filesystem."""
+        own, ranks = self._directory.path, range(self._ranks.size)
+        directories = (own.with_name(f"{PREFIX}_{rank}") for rank in ranks)
+        return sum(map(size_of_own, directories)) // self._ranks.size
+
+    @property
+    def _taken_up(self) -> list[str]:
+        """Names of the directories of checkpoints that the rank has."""
+        return [self._files.directory(number).name for number in self._files.written]
 
     def _own_list(self) -> Manifest | None:
         """Return the list of this run in the directory; None without one, and set `problem`."""
         path = self._directory.path / MANIFEST
-        if not self.is_listed:
+        if not self._directory.has_list:
             self.problem = f"{path} does not exist"
             return None
         try:

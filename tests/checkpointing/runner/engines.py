@@ -23,8 +23,14 @@ def engine(
     folder: Path, ranks: SoloRanks | None = None, run: Opened = NEW, /, **changes: object
 ) -> Iterator[Engine]:
     run_id, is_resumed = run
+    all_ranks = ranks or SoloRanks()
     site = RankSite(
-        *("here", folder / "cache"), memory_bytes=1 << 30, run_id=run_id, is_resumed=is_resumed
+        "here",
+        folder / "cache",
+        all_ranks.size,
+        memory_bytes=1 << 30,
+        run_id=run_id,
+        is_resumed=is_resumed,
     )
-    with Engine(ranks or SoloRanks(), site, parameters(**changes), seed=7) as opened:
+    with Engine(all_ranks, site, parameters(**changes), seed=7) as opened:
         yield opened

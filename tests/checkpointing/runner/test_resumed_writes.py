@@ -76,7 +76,8 @@ def test_files_of_a_killed_trial_are_removed(tmp_path: Path) -> None:
     begun.mkdir()
     (begun / f"{'0' * 32}.kv").write_text("half")
     (directory(tmp_path) / f".mlps-{'0' * 16}.tmp").write_text("{")
-    with engine(tmp_path, None, RESUMED, phase="write"):
+    with engine(tmp_path, None, RESUMED, phase="write") as opened:
+        opened.begin_case()
         assert not begun.exists()
         found = {path.name for path in directory(tmp_path).iterdir()}
     assert found == {".claim", "01", MANIFEST}
@@ -118,11 +119,12 @@ def test_lost_checkpoints_are_stated_and_written_again(
     write(tmp_path, 1)
     lose(directory(tmp_path))
     with engine(tmp_path, None, RESUMED, phase="write") as opened:
-        assert files(tmp_path) == {}
         lost, why = opened.kept.lost("write", 1, 2)
         assert lost == [1]
         assert why.startswith("rank 0 on here: ")
         assert problem in why
+        opened.begin_case()
+        assert files(tmp_path) == {}
         opened.write_again(WRITE, "write", lost)
         assert opened.kept.lost("write", 1, 2)[0] == []
         opened.run_trial(WRITE, "write", 2)
@@ -155,6 +157,7 @@ def test_files_are_given_up_where_earlier_parts_of_the_run_have_read_all(tmp_pat
 def test_a_run_that_goes_on_with_both_phases_begins_with_an_empty_directory(tmp_path: Path) -> None:
     write(tmp_path, 1)
     with engine(tmp_path, None, RESUMED) as opened:
+        opened.begin_case()
         assert files(tmp_path) == {}
         assert opened.kept.lost("write", 1, 2)[0] == []
         lost, _ = opened.kept.lost("read", 0, 2)
