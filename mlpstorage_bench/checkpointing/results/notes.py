@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from mlpstorage_bench.measure.ceiling import HARNESS
 from mlpstorage_bench.metric.values import Values, number_of
-from mlpstorage_bench.units import GIB_PER_S, SECONDS, SHARE
+from mlpstorage_bench.trial.host_limit import host_limit
+from mlpstorage_bench.units import GIB_PER_S, SECONDS
 
 _CACHED = ("served from page cache", "in memory")
 _DONE = {"write": "written", "read": "read"}
-_SCARCE_PROCESSORS = 0.1
-"""Share of the lanes' time that waits for a processor from which more ranks do not help."""
 _UNEVEN = 0.3
 """Share of the slowest rank's time by which others are faster, from which a note names it."""
 
@@ -64,7 +63,7 @@ def _of_case(name: str, one: Values) -> Iterator[str]:
             f"{_standstill(one)}."
         )
         if one.get("limited_by") == HARNESS:
-            yield _of_host(f"when checkpoints{of_case} were {done}", one)
+            yield host_limit([one], f"when checkpoints{of_case} were {done}")
 
 
 def _standstill(one: Values) -> str:
@@ -78,23 +77,3 @@ def _standstill(one: Values) -> str:
         else f", with the copy to memory before that, of {SECONDS.text(copied)} s (snapshot_s)"
     )
     return f"; training stands still for {SECONDS.text(standstill)} s (standstill_s){copy}"
-
-
-def _of_host(when: str, one: Values) -> str:
-    """Return what to do where this host was the limit.
-
-    Where lanes waited for processors, what the storage can do is not known.
-    """
-    queued = number_of(one.get("processor_wait_share")) or 0.0
-    if queued < _SCARCE_PROCESSORS:
-        return (
-            f"This host was the limit {when}, and not the storage: use more ranks or hosts, or a "
-            "larger io_chunk_kib."
-        )
-    stored = number_of(one.get("storage_wait_share"))
-    of_storage = "" if stored is None else f", and for the storage for {SHARE.text(stored)}"
-    return (
-        f"Processors were short {when}: lanes waited for one for {SHARE.text(queued)} of their "
-        f"time{of_storage}. Whether the storage can do more is not known: run again while nothing "
-        "else uses the processors, or use more hosts."
-    )

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from mlpstorage_bench.measure.ceiling import HARNESS, LOAD, STORAGE
 from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.trial.host_limit import has_short_processors, host_limit
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
 
-_SCARCE_PROCESSORS = 0.1
-"""Share of the lanes' time that waits for a processor from which more ranks do not help."""
 _CACHED = ("served from page cache", "in memory")
 
 
@@ -21,7 +20,7 @@ def conclusions(cases: Mapping[str, Values]) -> list[str]:
         *_cached(cached),
         *_of_storage(_with(stored, "limited_by", STORAGE)),
         *_of_load(_with(stored, "limited_by", LOAD)),
-        *_of_harness(_with(stored, "limited_by", HARNESS)),
+        *_of_host(_with(stored, "limited_by", HARNESS)),
     ]
 
 
@@ -73,18 +72,11 @@ def _of_load(limited: Mapping[str, Values]) -> Iterator[str]:
     )
 
 
-def _of_harness(limited: Mapping[str, Values]) -> Iterator[str]:
-    if not limited:
-        return
-    waits = [number_of(one.get("processor_wait_share")) or 0.0 for one in limited.values()]
-    if max(waits) < _SCARCE_PROCESSORS:
-        advice = "use more ranks or hosts, or larger chunks"
-    else:
-        advice = (
-            f"lanes waited for a processor for up to {SHARE.text(max(waits))} of their time. Run "
-            "again while nothing else uses the processors, or use more hosts"
-        )
-    yield f"{_subject(limited)} reached the limit of this host, and not of the storage: {advice}."
+def _of_host(limited: Mapping[str, Values]) -> Iterator[str]:
+    for are_short in (False, True):
+        found = {n: one for n, one in limited.items() if has_short_processors(one) == are_short}
+        if found:
+            yield host_limit([*found.values()], f"in {_named(found)}")
 
 
 def _total_gib_s(case: Values) -> float:

@@ -10,6 +10,7 @@ from mlpstorage_bench.measure.ceiling import HARNESS
 from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.training.results.load_share import LoadShare
 from mlpstorage_bench.training.workload.models import MODELS, TrainingModel
+from mlpstorage_bench.trial.host_limit import has_short_processors, short_processors
 
 _CACHED = 0.5
 """Share of the bytes from the page cache above which figures are not the storage's."""
@@ -125,6 +126,8 @@ class _Found:
                 "ranks on a host, or more hosts."
             )
         if self.metrics.get("limited_by") == HARNESS:
+            if has_short_processors(self.metrics):
+                return f"{self.busy} ({self.demand}). {short_processors([self.metrics])}"
             return f"{self.busy}, and this host was the limit, not the storage{self._of_harness}"
         return ""
 

@@ -61,15 +61,28 @@ def test_figures_of_a_cache_are_no_limit_of_storage() -> None:
 def test_doubts_come_first_and_each_limit_has_a_sentence() -> None:
     cases = {"1": STORAGE, "2": LOAD, "3": HARNESS, "4": CACHED}
     sentences = conclusions(cases)
-    assert [sentence.split()[0] for sentence in sentences] == ["Do", *["Workload"] * 3]
-    assert "not of the storage: use more ranks" in conclusions({"3": HARNESS})[0]
+    assert [sentence.split()[0] for sentence in sentences] == ["Do", *["Workload"] * 2, "This"]
+    assert sentences[-1] == (
+        "This host was the limit in workload 3, and not the storage: use more ranks or hosts, or "
+        "a larger io_chunk_kib."
+    )
 
 
-def test_limit_of_a_host_names_processors_that_are_taken() -> None:
-    waiting = {**HARNESS, "processor_wait_share": 0.21}
-    (one,) = conclusions({"1": waiting, "3": {**HARNESS, "processor_wait_share": 0.02}})
-    assert "lanes waited for a processor for up to 21% of their time. Run again while" in one
-    assert "use more ranks" not in one
+def test_processors_that_are_short_do_not_rule_the_storage_out() -> None:
+    waiting = {**HARNESS, "processor_wait_share": 0.21, "storage_wait_share": 0.4}
+    other = {**HARNESS, "processor_wait_share": 0.02}
+    limit, short = conclusions({"1": waiting, "3": other, "4": other})
+    assert limit.startswith("This host was the limit in workloads 3 and 4, and not the storage: ")
+    assert short == (
+        "Processors were short in workload 1: lanes waited for one for 21% of their time, and for "
+        "the storage for 40%. Whether the storage can do more is not known: run again while "
+        "nothing else uses the processors, or use more hosts."
+    )
+    (both,) = conclusions({"1": waiting, "2": {**HARNESS, "processor_wait_share": 0.1}})
+    assert both.startswith(
+        "Processors were short in workloads 1 and 2: lanes waited for one for 10% to 21% of their "
+        "time, and for the storage for 40%. Whether"
+    )
 
 
 def test_simulated_cases_say_nothing() -> None:

@@ -80,6 +80,15 @@ def test_waiting_accelerators_name_what_they_waited_for() -> None:
     assert "this host was the limit" in said({**WAITED, "limited_by": "harness"})[0]
 
 
+def test_processors_that_are_short_do_not_rule_the_storage_out() -> None:
+    (one,) = said({**WAITED, "limited_by": "harness", "processor_wait_share": 0.3})
+    assert one == (
+        "Training train: accelerators were busy 61.0 % of the time (90 % are demanded). Processors "
+        "were short: lanes waited for one for 30% of their time. Whether the storage can do more "
+        "is not known: run again while nothing else uses the processors, or use more hosts."
+    )
+
+
 def test_decoding_that_takes_this_host_s_time_is_not_blamed_on_the_storage() -> None:
     decoding: Values = {
         "au_percentage": 0.4,
