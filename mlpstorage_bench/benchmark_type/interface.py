@@ -151,11 +151,6 @@ class Engine(Protocol):
         """Whether a case of the plan moves its files through the page cache."""
         ...
 
-    @property
-    def file_io(self) -> str:
-        """How cases of the plan move their files, in words, such as `direct I/O`."""
-        ...
-
     def check_cases(self, cases: Sequence[str]) -> None:
         """Raise MlpsError if cases of the plan cannot run on this rank."""
         ...

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.cluster.differences import format_values
 from mlpstorage_bench.cluster.filesystems import ROOT_MOUNT, SYSTEM_DISK_ADVICE
 from mlpstorage_bench.history.archive import History
@@ -13,15 +14,21 @@ from mlpstorage_bench.history.cache_directories import CacheDirectory, replaced
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
+from mlpstorage_bench.trial.figures import io_modes_of
 
 
-def headline(directories: Sequence[CacheDirectory], io: str) -> str:
-    """Return the path and storage of the cache directories, and how files are moved, in a line."""
+def headline(directories: Sequence[CacheDirectory], cases: Sequence[CaseRecord]) -> str:
+    """Return the path and storage of the cache directories, and how cases moved files, in a line.
+
+    How is left out where no trial has moved any.
+    """
     path = directories[0].path
+    modes = sorted({mode for case in cases for mode in io_modes_of(case)})
+    io = [f"{' and '.join(modes)} I/O"] if modes else []
     if len({one.storage for one in directories}) == 1:
-        return f"storage: {path}: {directories[0].storage}, {io}"
+        return ", ".join([f"storage: {path}: {directories[0].storage}", *io])
     storages = format_values((one.host, one.storage) for one in directories)
-    return f"storage: {path}: {storages}; {io}"
+    return "; ".join([f"storage: {path}: {storages}", *io])
 
 
 def note_on_system_disk(directories: Sequence[CacheDirectory]) -> list[str]:

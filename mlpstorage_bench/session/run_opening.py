@@ -79,7 +79,7 @@ def open_run(session: MlpsSession, name: str, cases: Sequence[str]) -> None:
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     notes += record_integrity(session, part.run, opened)
     about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
-    changes = _describe_storage(session, part.run.location.metadata_path, opened)
+    changes = _note_storage(session, part.run.location.metadata_path)
     of_plan = [*filter(None, [profile_note(settings, name)]), *plan.notes()]
     part.notes = (*changes, *of_plan, *dict.fromkeys(notes), *about_hosts)
     part.run.add_notes(part.notes)
@@ -251,15 +251,14 @@ def _place(
     return continued, resumption.started
 
 
-def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[str]:
-    """Set the lines about the storage on rank 0, and return notes on it and on its change."""
+def _note_storage(session: MlpsSession, own: Path) -> list[str]:
+    """Return notes on the storage and on its change, on rank 0."""
     if not session.is_root:
         return []
     directories = of_hosts(session.cluster.hosts)
     results_dir = session.settings.results_dir
     changes = measured_storage.changes_since_last_run(results_dir, own, directories)
-    headline = measured_storage.headline(directories, engine.file_io)
-    session.storage_lines = [headline, *changes]
+    session.storage_changes = changes
     return [*changes, *measured_storage.note_on_system_disk(directories)]
 
 

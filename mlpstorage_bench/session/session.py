@@ -97,8 +97,9 @@ class MlpsSession:
         """Number of tests that failed because their figures missed an objective."""
         self.remarks: list[str] = []
         """Lines that are printed at the end."""
-        self.storage_lines: list[str] = []
-        """Lines on the storage under the cache directories, for the results' head; on rank 0."""
+        self.storage_changes: list[str] = []
+        """Sentences on the storage's change since the last run, for the results' head; on rank 0.
+        """
         self.exit_status: int | None = None
         """Exit status of all ranks, after they have agreed on it."""
         self.barriers_passed = 0

@@ -12,6 +12,7 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
 from mlpstorage_bench.gate.result import outcome_line
+from mlpstorage_bench.history.cache_directories import of_hosts
 from mlpstorage_bench.options.settings import DEFAULT_RESULTS_DIR
 from mlpstorage_bench.process.stdout import prose_lines, text_width, writable
 from mlpstorage_bench.redaction.commands import redact_command
@@ -29,6 +30,7 @@ from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.judging import NOTHING_TO_JUDGE
+from mlpstorage_bench.session.measured_storage import headline as storage_headline
 from mlpstorage_bench.session.outcome_lines import RunOutcome, outcome_lines
 from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
@@ -199,7 +201,8 @@ def _summarise_run(reporter: TerminalReporter, session: MlpsSession, run: Run) -
 
 def _show_results(reporter: TerminalReporter, session: MlpsSession, run: Run) -> None:
     """Print the table of cases, their objectives, and what follows."""
-    for line in session.storage_lines:
+    directories = of_hosts(session.cluster.hosts)
+    for line in [storage_headline(directories, run.log.cases), *session.storage_changes]:
         _show(reporter, line)
     metrics = run.benchmark_type.metrics
     for line in results_lines(run.log.cases, metrics, text_width(), run.interrupted_cases):

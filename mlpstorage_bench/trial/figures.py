@@ -71,7 +71,15 @@ def levels(case: CaseRecord) -> Iterator[Level]:
 
 
 def io_modes_of(case: CaseRecord) -> tuple[str, ...]:
-    """Return how the files of a case were moved, as the results of its ranks have it."""
-    windows = (rank.get("mlpstorage") for trial in case.trials for rank in trial.ranks)
-    modes = (one.get("io_mode") for one in windows if isinstance(one, Mapping))
+    """Return how the files of a case were moved, as the results of its ranks have it.
+
+    A trial that failed has moved files, too; one without storage has not.
+    """
+    trials = [*case.trials, *([] if case.failed_trial is None else [case.failed_trial])]
+    windows = (rank.get("mlpstorage") for trial in trials for rank in trial.ranks)
+    modes = (
+        one.get("io_mode")
+        for one in windows
+        if isinstance(one, Mapping) and not one.get("is_simulated")
+    )
     return tuple(sorted({mode for mode in modes if isinstance(mode, str)}))

@@ -79,11 +79,6 @@ class LaneEngine(TrialEngine):
         """Whether files move through the page cache."""
         return self._storage.is_buffered
 
-    @property
-    def file_io(self) -> str:
-        """How files are moved, in words, such as `direct I/O`."""
-        return self._storage.file_io
-
     def check_cases(self, cases: Sequence[str]) -> None:
         """Raise CapacityError if the files of a trial do not fit."""
         free = self._storage.free_bytes() if cases else None

@@ -81,14 +81,6 @@ class StorageModes:
     def _io_modes(self) -> set[IoMode]:
         return {mode or self.best_io_mode for mode in self._asked}
 
-    @property
-    def file_io(self) -> str:
-        """How files are moved, in words; direct I/O may be requested where there is none."""
-        modes = self._io_modes
-        if "buffered" in modes or "uncached" in modes:
-            return "buffered I/O" if "buffered" in modes else "uncached I/O"
-        return "direct I/O" if self._direct_io.is_available else "no direct I/O"
-
     def mode(self, asked: IoMode | None) -> IoMode:
         """Return the mode for a case; InvalidInputError if the filesystem does not have it."""
         if asked == "direct" and self.best_io_mode == "buffered":

@@ -254,7 +254,7 @@ def test_unavailable_direct_io_is_refused_if_requested(
     result = pytester.runpytest(*TINY, where, "--mlps-set=io_mode=direct")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*io_mode: got 'direct'; accepted: buffered, or a filesystem*"])
-    result.stdout.fnmatch_lines([f"storage: {ramfs}/cache: ramfs on none, *, no direct I/O"])
+    result.stdout.fnmatch_lines([f"storage: {ramfs}/cache: ramfs on none, mounted at {ramfs}"])
 
 
 def test_filesystem_without_direct_io_is_used_buffered_with_a_note(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.benchmark_type.records import CaseRecord, FailedTrialRecord, TrialRecord
 from mlpstorage_bench.cluster.filesystems import describe_cache_filesystem
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.history.cache_directories import CacheDirectory, of_hosts, of_metadata
@@ -28,6 +29,16 @@ ARRAY = CacheDirectory("h1", "/mnt/array/cache", "xfs", "/dev/sdb1", "Array 9", 
 ROOT = CacheDirectory("h1", "/mnt/array/cache", "xfs", "/dev/sda1", "Array 9", "/")
 
 
+def rank(mode: str) -> dict[str, object]:
+    return {"mlpstorage": {"io_mode": mode}}
+
+
+def case(*modes: str) -> CaseRecord:
+    """Return a case with a rank for each mode."""
+    trials = (TrialRecord(1, {}, [*map(rank, modes)]),) if modes else ()
+    return CaseRecord("kv_cache", "1", 1, {}, trials)
+
+
 def system_info(*directories: CacheDirectory) -> dict[str, Any]:
     """Return a run's facts about hosts with these cache directories."""
     keys = ("path", "fstype", "device", "model", "mount_point")
@@ -44,14 +55,43 @@ def system_info(*directories: CacheDirectory) -> dict[str, Any]:
 
 
 def test_headline_has_path_filesystem_device_and_mount_point() -> None:
-    assert headline([ARRAY], "direct I/O") == (
+    assert headline([ARRAY], [case("direct")]) == (
         "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array, direct I/O"
     )
     other = replace(ROOT, host="h2")
-    assert headline([ARRAY, replace(ARRAY, host="h3"), other], "buffered I/O") == (
+    assert headline([ARRAY, replace(ARRAY, host="h3"), other], [case("buffered")]) == (
         "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array on h1, h3; "
         "xfs on /dev/sda1 (Array 9), mounted at / on h2; buffered I/O"
     )
+
+
+def test_headline_says_how_the_cases_moved_their_files() -> None:
+    failed = FailedTrialRecord(1, {}, [rank("uncached")], failure="the device failed")
+    assert [
+        headline([ARRAY], cases).partition("/mnt/array, ")[2]
+        for cases in (
+            [case("buffered")],
+            [case("direct"), case("buffered", "direct")],
+            [replace(case("direct"), failed_trial=failed)],
+            [replace(case(), failed_trial=failed)],
+        )
+    ] == ["buffered I/O", "buffered and direct I/O", "direct and uncached I/O", "uncached I/O"]
+
+
+def test_headline_says_nothing_of_files_where_none_were_moved() -> None:
+    simulated = TrialRecord(1, {}, [{"mlpstorage": {"io_mode": "direct", "is_simulated": True}}])
+    for cases in ([], [case()], [replace(case(), trials=(simulated,))]):
+        assert headline([ARRAY], cases).endswith(" (Array 9), mounted at /mnt/array")
+
+
+@pytest.mark.slow
+def test_scenario_through_the_page_cache_is_not_said_to_be_direct(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, io_mode='buffered')")
+    result = pytester.runpytest(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["storage: *, buffered I/O"])
 
 
 def test_directory_on_the_system_disk_is_noted() -> None:

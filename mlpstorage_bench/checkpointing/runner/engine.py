@@ -117,11 +117,6 @@ class Engine(TrialEngine):
         """Whether files go through the page cache."""
         return self._storage.is_buffered
 
-    @property
-    def file_io(self) -> str:
-        """How files are moved, in words, such as `direct I/O`."""
-        return self._storage.file_io
-
     def check_cases(self, cases: Sequence[str]) -> None:
         """Raise MlpsError if checkpoints cannot be written or read here."""
         self._storage.mode(self._parameters.io_mode)

@@ -75,11 +75,6 @@ class Engine(TrialEngine):
         """Whether a workload of the plan moves its files through the page cache."""
         return self._storage.is_buffered
 
-    @property
-    def file_io(self) -> str:
-        """How workloads of the plan move their files, in words, such as `direct I/O`."""
-        return self._storage.file_io
-
     def _release(self) -> int:
         """Remove the entries that the last trial left on storage, and return their bytes."""
         left, self._left = self._left, None

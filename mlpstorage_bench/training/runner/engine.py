@@ -76,11 +76,6 @@ class TrainingEngine(TrialEngine):
         """Whether a training of the plan reads its files through the page cache."""
         return self._storage.is_buffered
 
-    @property
-    def file_io(self) -> str:
-        """How trainings of the plan read their files, in words, such as `direct I/O`."""
-        return self._storage.file_io
-
     def check_cases(self, cases: Sequence[str]) -> None:
         """Raise InvalidInputError with the plan's trainings that cannot run here."""
         for name in cases:

@@ -56,7 +56,7 @@ def test_uncached_mode_goes_through_the_page_cache(tmp_path: Path, refusals: lis
     storage = probed(tmp_path, "uncached")
     asked = workload(io_mode="uncached")
     assert storage.io_mode(asked) == "uncached"
-    assert (storage.is_buffered, storage.file_io) == (True, "uncached I/O")
+    assert storage.is_buffered
     assert storage.alignment_bytes(asked) == 4096
 
 
@@ -65,14 +65,7 @@ def test_uncached_mode_is_probed_only_for_workloads_that_use_it(
 ) -> None:
     storage = probed(tmp_path, None, "direct")
     assert refusals == []
-    assert (storage.is_buffered, storage.file_io) == (False, "direct I/O")
-
-
-def test_plan_with_both_modes_of_the_page_cache_is_called_buffered(
-    tmp_path: Path, refusals: list[str]
-) -> None:
-    refusals.append("")
-    assert probed(tmp_path, "uncached", "buffered", "direct").file_io == "buffered I/O"
+    assert not storage.is_buffered
 
 
 @pytest.mark.parametrize(
