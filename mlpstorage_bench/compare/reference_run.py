@@ -5,6 +5,11 @@ from __future__ import annotations
 from statistics import median
 
 from mlpstorage_bench.compare.figures import DEFINITIONS, REFERENCE, figures_of, other_figures
+from mlpstorage_bench.compare.reference_workload import (
+    facts_of_command,
+    facts_of_run,
+    in_short,
+)
 from mlpstorage_bench.compare.subject import (
     NOT_RECORDED,
     Figure,
@@ -13,6 +18,7 @@ from mlpstorage_bench.compare.subject import (
     by_case,
     span,
 )
+from mlpstorage_bench.compare.workload_facts import WorkloadFacts
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.leaves.definitions import UNLIKE_OURS
@@ -42,6 +48,8 @@ _WORKLOAD = (
 """Options of a rank, and how a value is shown."""
 BUFFERED = "no: through the page cache, which each read is to drop first"
 """The reference has no other way."""
+_RUN = "run"
+"""Name for the only case of a run that has none."""
 
 
 def reference_subject(given: str, run: PastRun, metadata: RunMetadata, leaf: Leaf) -> Subject:
@@ -52,6 +60,9 @@ def reference_subject(given: str, run: PastRun, metadata: RunMetadata, leaf: Lea
         for name, values in metadata.values_by_case.items()
     }
     is_of_cases = bool(metadata.own.metric_descriptions)
+    content = leaf.metadata
+    known = Document(None, leaf.path) if isinstance(content, Unreadable) else content
+    workloads: dict[str, WorkloadFacts] = {}
     conditions = {
         "program": str(Program.REFERENCE),
         "benchmark type": run.benchmark_type,
@@ -60,16 +71,29 @@ def reference_subject(given: str, run: PastRun, metadata: RunMetadata, leaf: Lea
         "ranks and hosts": f"{run.ranks} on {run.num_hosts}",
     }
     if is_of_cases:
-        conditions |= _kv_conditions(metadata, leaf)
+        commands = _first_commands(known)
+        conditions |= _kv_conditions(metadata, leaf, commands)
+        workloads = {name: facts_of_command(one) for name, one in commands.items()}
     elif metadata.numbers:
-        cases["run"] = list(other_figures(metadata.numbers, described))
+        conditions["workload"] = in_short(known)
+        cases[_RUN] = list(other_figures(metadata.numbers, described))
+        facts = facts_of_run(known)
+        workloads = {} if facts is None else {_RUN: facts}
     conditions["preloads"] = _preloads(leaf)
     notes = tuple(
         note
         for note in metadata.own.notes
         if note not in UNLIKE_OURS and not note.endswith(COUNT_AS_ONE_TRIAL)
     )
-    return Subject(given, Program.REFERENCE, identity_of(run), conditions, cases, notes=notes)
+    return Subject(
+        given,
+        Program.REFERENCE,
+        identity_of(run),
+        conditions,
+        cases,
+        notes=notes,
+        workloads=workloads,
+    )
 
 
 def identity_of(run: PastRun) -> str:
@@ -78,9 +102,9 @@ def identity_of(run: PastRun) -> str:
     return f"{run.run_id}: {of} {run.command}, {run.status}"
 
 
-def _kv_conditions(metadata: RunMetadata, leaf: Leaf) -> dict[str, str]:
-    content = leaf.metadata
-    commands = {} if isinstance(content, Unreadable) else _first_commands(content)
+def _kv_conditions(
+    metadata: RunMetadata, leaf: Leaf, commands: dict[str, Invocation]
+) -> dict[str, str]:
     ends = _Ends(leaf.rank_files)
     trials = {name: str(len(case.trials)) for name, case in metadata.cases.items()}
     counted = {

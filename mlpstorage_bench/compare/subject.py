@@ -112,12 +112,13 @@ class Comparison:
                 values = tuple((value, tuple(letters)) for value, letters in by_value.items())
                 found.append(Unlike(name, values))
         facts = self._unlike_facts({one.condition for one in found})
-        if facts and all(one.workloads for one in self.subjects):
+        is_of_one_program = len({one.program for one in self.subjects}) == 1
+        if facts and is_of_one_program and all(one.workloads for one in self.subjects):
             found = [one for one in found if one.condition != WORKLOAD]  # each fact has a line
         return found + facts
 
     def _unlike_facts(self, others: Container[str]) -> list[Unlike]:
-        """Return the facts of workloads that differ, in each benchmark type's runs."""
+        """Return the facts of workloads that differ, of each program's runs of a benchmark type."""
         found = []
         for name, values in self._differing_facts.items():
             if name.removeprefix("parameter ") in others:
@@ -133,10 +134,11 @@ class Comparison:
     def _differing_facts(self) -> dict[str, dict[str, str]]:
         """Each fact of workloads that differs → its value by the letters of runs that have it."""
         cases = sorted(frozenset.intersection(*self._names_of_cases), key=case_order)
-        by_type: dict[str, list[int]] = {}
+        by_type: dict[tuple[Program, str], list[int]] = {}
         for number, one in enumerate(self.subjects):
             if all(case in one.workloads for case in cases):
-                by_type.setdefault(one.conditions.get("benchmark type", ""), []).append(number)
+                benchmark_type = one.conditions.get("benchmark type", "")
+                by_type.setdefault((one.program, benchmark_type), []).append(number)
         found: dict[str, dict[str, str]] = {}
         for numbers in by_type.values():
             facts = differing_facts([self.subjects[one].workloads for one in numbers], cases)
