@@ -113,7 +113,8 @@ class Comparison:
                 found.append(Unlike(name, values))
         facts = self._unlike_facts({one.condition for one in found})
         is_of_one_program = len({one.program for one in self.subjects}) == 1
-        if facts and is_of_one_program and all(one.workloads for one in self.subjects):
+        with_facts = {letter for one in facts for _, letters in one.values for letter in letters}
+        if is_of_one_program and with_facts == {*self.letters}:
             found = [one for one in found if one.condition != WORKLOAD]  # each fact has a line
         return found + facts
 
@@ -133,19 +134,17 @@ class Comparison:
     @cached_property
     def _differing_facts(self) -> dict[str, dict[str, str]]:
         """Each fact of workloads that differs → its value by the letters of runs that have it."""
-        cases = sorted(frozenset.intersection(*self._names_of_cases), key=case_order)
         by_type: dict[tuple[Program, str], list[int]] = {}
         for number, one in enumerate(self.subjects):
-            if all(case in one.workloads for case in cases):
-                benchmark_type = one.conditions.get("benchmark type", "")
-                by_type.setdefault((one.program, benchmark_type), []).append(number)
+            benchmark_type = one.conditions.get("benchmark type", "")
+            by_type.setdefault((one.program, benchmark_type), []).append(number)
         found: dict[str, dict[str, str]] = {}
         for numbers in by_type.values():
-            facts = differing_facts([self.subjects[one].workloads for one in numbers], cases)
+            facts = differing_facts([self.subjects[one].workloads for one in numbers])
             for name, values in facts.items():
-                letters = (_letter(one) for one in numbers)
-                texts = zip(letters, map(by_case, values), strict=True)
-                found[name] = {**found.get(name, {}), **dict(texts)}
+                of_runs = zip(numbers, values, strict=True)
+                texts = {_letter(run): by_case(of_cases) for run, of_cases in of_runs if of_cases}
+                found[name] = {**found.get(name, {}), **texts}
         return found
 
     @property

@@ -6,6 +6,7 @@ Pure: values that were read come in, conditions go out.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -44,27 +45,35 @@ def workload_facts(parts: Mapping[str, object], parameters: object) -> WorkloadF
     )
 
 
-def differing_facts(
-    runs: Sequence[Mapping[str, WorkloadFacts]], cases: Sequence[str]
-) -> dict[str, list[dict[str, str]]]:
-    """Return each fact that differs in one of the cases → by run, the fact in words by case.
+def differing_facts(runs: Sequence[Mapping[str, WorkloadFacts]]) -> dict[str, list[dict[str, str]]]:
+    """Return each fact that differs in a case → by run, the fact in words by case.
 
-    Each run has the facts of all the cases.
+    Cases that one run alone has are compared with nothing.
     """
-    names = dict.fromkeys(name for one in runs for case in cases for name in one[case].facts)
+    counts = Counter(case for run in runs for case in run)
+    shared = [{case: one for case, one in run.items() if counts[case] > 1} for run in runs]
+    names = dict.fromkeys(name for run in shared for one in run.values() for name in one.facts)
     found = {
-        name: [{case: one[case].text(name) for case in cases} for one in runs] for name in names
+        name: [{case: one.text(name) for case, one in run.items()} for run in shared]
+        for name in names
     }
     found = {name: values for name, values in found.items() if _differ(values)}
     if not found:
-        requests = [{case: one[case].requests or _AT_DEFAULT for case in cases} for one in runs]
+        requests = [
+            {case: one.requests or _AT_DEFAULT for case, one in run.items()} for run in shared
+        ]
         if _differ(requests):
             return {"workload requests": requests}
     return found
 
 
-def _differ(values: Sequence[Mapping[str, str]]) -> bool:
-    return any(one != values[0] for one in values)
+def _differ(runs: Sequence[Mapping[str, str]]) -> bool:
+    """Return whether a case has several values."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for case, value in run.items():
+            values.setdefault(case, set()).add(value)
+    return any(len(one) > 1 for one in values.values())
 
 
 def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:

@@ -92,6 +92,31 @@ def test_runs_of_other_types_and_without_facts_are_left_out() -> None:
     assert not [one for one in found if "epochs" in one]
 
 
+def test_runs_of_another_type_hide_no_facts() -> None:
+    training = subject("unet3d", benchmark_type="training", parameters={"epochs": 2})
+    found = unlike(subject(parameters=DCP), training, subject(parameters=BY_RANK))
+    assert "parameter writer: dcp (A); rank (C)" in found
+    assert "benchmark type: checkpointing (A, C); training (B)" in found
+
+
+def test_runs_with_other_cases_hide_no_facts() -> None:
+    one, two = subject("unet3d", seed=1), subject("unet3d", "flux", seed=2)
+    third = subject("flux", seed=2)
+    assert "workload seed: 1 (A); 2 (B)" in unlike(one, two)
+    found = unlike(one, two, subject("retinanet", seed=3))
+    assert "workload seed: 1 (A); 2 (B)" in found
+    assert "workload seed: 1 (A); 2 (B, C)" in unlike(one, two, third)
+    assert not [text for text in unlike(two, third) if "seed" in text]
+
+
+def test_workloads_that_no_fact_has_keep_the_short_line() -> None:
+    one, two = subject("unet3d", seed=1), subject("unet3d", seed=2)
+    other = subject("retinanet", seed=3)
+    conditions = {**other.conditions, "workload": "retinanet"}
+    apart = Subject("c", Program.OURS, "", conditions, other.cases, workloads=other.workloads)
+    assert "workload: llama3-8b, scale 0.003 (A, B); retinanet (C)" in unlike(one, two, apart)
+
+
 def test_facts_are_those_of_the_cases_that_all_runs_have() -> None:
     both = subject("write", "read", seed=1)
     other = subject("write", seed=1)
