@@ -1,4 +1,4 @@
-"""What earlier runs have left in a rank's directory: when another run removes it, and when not."""
+"""Checkpoints of earlier runs in the directory of a rank: a run removes them when it begins."""
 
 from __future__ import annotations
 
