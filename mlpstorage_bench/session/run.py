@@ -50,8 +50,11 @@ class Run(RunContents):
         self.location = replace(self.location, temporary=None)
         if self.is_root:
             self._kept.claim(RESUME_OPTION, self.run_id)
-            if self.resumption is not None:
-                remove_files([self.location.summary_path])  # that of an earlier part
+
+    def begin_part(self) -> None:
+        """Remove the summary of the run's earlier parts, once nothing refuses this one."""
+        if self.is_root:
+            remove_files([self.location.summary_path])
 
     def finished_trials(self, case: CaseRecord) -> Sequence[KeptTrial]:
         """Return the trials of a case that earlier parts of this run have finished, on rank 0."""

@@ -155,8 +155,7 @@ def _open_for(
         engine = None if first is None else first.engine
         if opening is not None:
             engine = _entered(session, run, opening, cases)
-        if not is_resumed:
-            session.on_all_ranks(lambda: run.claim(identity))
+        session.on_all_ranks(run.begin_part if is_resumed else lambda: run.claim(identity))
     part = TypeRun(kind, plan, model, run, engine)
     if first is not None:  # what was found when the type began is true of each of its runs
         part.notes = first.notes

@@ -293,6 +293,36 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+REFUSAL = """
+from mlpstorage_bench.errors import InvalidInputError
+
+def refuse(*_):
+    raise InvalidInputError("--mlps-cache-dir", "cache", "a larger one")
+
+Engine.check_cases = refuse
+"""
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_part_that_the_engine_refuses_changes_no_file_of_the_run(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conftest = project.path / "conftest.py"
+    stopping = conftest.read_text().replace("SIGKILL", "SIGINT")
+    conftest.write_text(stopping)
+    kill(monkeypatch, ENGINE, "Engine.run_trial", 2)
+    project.runpytest_subprocess(*SIMULATED)
+    run = leaf(project.path / "results")
+    before = contents(run)
+    assert (run / "summary.json").exists()
+    conftest.write_text(stopping + REFUSAL)
+    refused = resume(project, monkeypatch)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*accepted: a larger one*"])
+    assert contents(run) == before
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_session_that_differs_is_refused_and_writes_nothing(
