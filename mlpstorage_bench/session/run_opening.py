@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from mlpstorage_bench import registry
@@ -107,24 +108,25 @@ def _open_for(
     hashes = session.comm.allgather(own_hash)
     systemname = settings.systemname or slugify(cluster.hostnames[0])
     filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, settings.command)
-    has_level = kind.has_command_level
     continued = session.continued
     resumption = None if continued is None else continued.take(kind.name, model)
     is_resumed = session.comm.bcast(resumption is not None)
-    created = session.comm.bcast(
-        session.on_all_ranks(
-            lambda: (
-                _place(settings.results_dir, filed_as, resumption, has_command_level=has_level)
-                if session.is_root
-                else None
-            )
+    with ExitStack() as resources:
+        place = partial(
+            _place,
+            settings.results_dir,
+            filed_as,
+            resumption,
+            resources,
+            has_command_level=kind.has_command_level,
         )
-    )
-    assert created is not None
-    location, started = created
-    if not session.is_root:  # which alone writes
-        location = replace(location, temporary=None)
-    with discarded_on_failure(location):
+        created = session.comm.bcast(
+            session.on_all_ranks(lambda: place() if session.is_root else None)
+        )
+        assert created is not None
+        location, started = created
+        if not session.is_root:  # which alone writes
+            location = replace(location, temporary=None)
         facts = run_facts(session, plan, hashes, location, is_first=not session.parts)
         if resumption is not None:
             facts = facts.model_copy(update={"run_id": resumption.run_id})
@@ -240,12 +242,18 @@ def _place(
     results_dir: Path,
     filed_as: tuple[str, str, str, str, str, str],
     resumption: Resumption | None,
+    resources: ExitStack,
     *,
     has_command_level: bool,
 ) -> tuple[RunLocation, datetime]:
-    """Return place and start of a run: of a new or continued one."""
+    """Return place and start of a run: of a new or continued one.
+
+    Nothing is left of a new one if an exception leaves `resources` before its directory appears.
+    """
     if resumption is None:
-        return begin_run_directory(results_dir, *filed_as, has_command_level=has_command_level)
+        begun = begin_run_directory(results_dir, *filed_as, has_command_level=has_command_level)
+        resources.enter_context(discarded_on_failure(begun[0]))
+        return begun
     continued = RunLocation(results_dir, *filed_as, resumption.timestamp, has_command_level)
     return continued, resumption.started
 

@@ -32,3 +32,28 @@ def test_refusal_by_the_engine_leaves_no_run(
     left = [path for path in (pytester.path / "results").rglob("*") if not path.is_dir()]
     assert left == []
     assert not [path for path in pytester.path.rglob(".mlps-*") if path.is_dir()]
+
+
+INTERRUPTED = """
+from mlpstorage_bench.session import run_opening
+
+place = run_opening._place
+
+def interrupted(*given, **named):
+    place(*given, **named)
+    raise KeyboardInterrupt
+
+run_opening._place = interrupted
+"""
+"""Interrupts the session when the place of its run has just been taken."""
+
+
+@pytest.mark.long
+def test_interrupt_before_the_engine_leaves_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(INTERRUPTED)
+    pytester.makepyfile("def test_it(kvcache): kvcache.run('1')")
+    result = pytester.runpytest_subprocess(
+        *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert [path.name for path in (pytester.path / "results").iterdir()] == ["open"]
