@@ -65,6 +65,13 @@ def exponential_below(random: Generator, rows: int, length: int) -> Series:
     return 1.2 - 0.2 * random.exponential(size=(rows, length))
 
 
+def exponential_above_zero(random: Generator, rows: int, length: int, deviation: float) -> Series:
+    """Deviations below a cap with the distribution of those that leave a value above zero."""
+    cap = 1 + deviation
+    most = 1 - float(np.exp(-cap / deviation))
+    return cap + deviation * np.log1p(-most * random.random((rows, length)))
+
+
 def drifting(random: Generator, rows: int, length: int) -> Series:
     """A decline by a tenth over twenty values."""
     return (1 - 0.005 * np.arange(length)) * white(random, rows, length, 0.03)

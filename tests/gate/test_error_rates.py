@@ -164,6 +164,21 @@ def test_trials_correlated_within_runs_keep_the_false_alarm_rate(
     assert alarms <= ONE_PERCENT_OF_ROWS
 
 
+@pytest.mark.parametrize("runs", [5, 10])
+@pytest.mark.parametrize("deviation", [0.1, 0.2, 0.3, 0.5])
+def test_runs_with_an_exponential_tail_keep_the_false_alarm_rate(
+    deviation: float, runs: int
+) -> None:
+    """Trials of a run are alike, and all values above 0: there the gap test has its full rate."""
+    random = np.random.default_rng(17)
+    levels = noise.exponential_above_zero(random, ROWS, runs + 1, deviation)
+    alarms = [
+        decide(Comparison([[value] * 3 for value in row[:-1]], row[-1:] * 3, HIGHER_IS_BETTER))
+        for row in levels.tolist()
+    ]
+    assert alarms.count(Verdict.REGRESSED) <= ONE_PERCENT_OF_ROWS
+
+
 def with_looks(row: list[float], per_look: int, loss: float = 0.0) -> Comparison:
     trials = [value * (1 - loss) for value in row[RUNS : RUNS + 4 * per_look]]
     return Comparison([[value] for value in row[:RUNS]], trials, HIGHER_IS_BETTER)
