@@ -5,8 +5,9 @@ notes its time, requests another rank's time, and notes its time again when the 
 other clock was read somewhere between; assuming the middle is wrong by at most half the round trip,
 however asymmetric the two directions are. The exchange with the shortest round trip is used.
 
-Processes of one host and boot read the same clock, whose offset is zero by definition: measured, it
-would be off by what the scheduler delays a reply.
+Processes of one host and boot read the same clock. On rank 0's host its offset is zero by
+definition: measured, it would be off by what the scheduler delays a reply. On another host, that of
+one rank is the offset of all.
 
 F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3 (1989), pp. 146-158; NTP
 filters its samples the same way (RFC 5905, section 10).
@@ -76,7 +77,8 @@ def has_enough(exchanges: Sequence[Exchange]) -> bool:
 class CommonTime:
     """Conversion of this rank's time to rank 0's, by offsets taken before and after.
 
-    Assumes that the clocks drift evenly in between: the uncertainty is then the larger of the two.
+    Assumes that the clocks drift evenly: between the two, the uncertainty is then the larger one.
+    Before and after them, both errors count by how far away a moment is.
     """
 
     before: ClockOffset
@@ -92,7 +94,7 @@ class CommonTime:
 
     @property
     def uncertainty_ns(self) -> int:
-        """Bound on the error of `of`."""
+        """Bound on the error of `of` between the two."""
         return max(self.before.uncertainty_ns, self.after.uncertainty_ns)
 
 

@@ -195,7 +195,7 @@ class SlotSeries:
 
     phases: dict[Phase, PhaseSlots]
     uncertainty_ns: int
-    """Bound on the error of rank 0's time on any rank."""
+    """Bound on the error of rank 0's time on any rank, from just before the window to its end."""
 
     def merge(self, other: SlotSeries) -> SlotSeries:
         """Return the sum with other ranks; a rank's own slots stay as they are."""

@@ -59,6 +59,10 @@ def test_offset_of_a_clock_that_ranks_share_is_exactly_zero(mpi_comm):
     assert (other.uncertainty_ns > 0) == (mpi_comm.rank > 0)
     assert mpi_comm.allgather(number) == [number] * mpi_comm.size
 
+def test_ranks_that_share_a_clock_have_one_offset(mpi_comm):
+    own = mpi_comm.clock_offset(time.perf_counter_ns, 1 if mpi_comm.rank == 0 else 2)
+    assert len(set(mpi_comm.allgather(own)[1:])) <= 1
+
 def test_bad_arguments_are_refused_on_every_rank(mpi_comm):
     with pytest.raises(ValueError, match="root: got 99"):
         mpi_comm.bcast(1, 99)
@@ -83,7 +87,7 @@ def test_no_mpi(mpi_comm):
     )
     result = pytester.runpytest_subprocess()
     assert result.ret == 0
-    result.assert_outcomes(passed=14)
+    result.assert_outcomes(passed=15)
 
 
 @pytest.mark.launches_mpi
@@ -101,7 +105,7 @@ def test_mpi4py(mpi_comm):
     )
     result = run_ranks(ranks)
     assert result.ret == 0
-    result.assert_outcomes(passed=14)
+    result.assert_outcomes(passed=15)
 
 
 @pytest.mark.launches_mpi
