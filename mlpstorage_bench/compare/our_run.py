@@ -187,7 +187,9 @@ def _io(parameters: Document, recorded: Document | None) -> str:
 
 
 def _flush(parameters: Document) -> str:
-    durability = parameters.text("durability")
+    durability, fsync = parameters.text("durability"), parameters.flag("fsync")
+    if fsync is not None:  # of checkpoints
+        return "fsync of each file" if fsync else "none"
     if durability == "none":
         return "none"
     return f"{durability} of each entry" if durability else NOT_RECORDED

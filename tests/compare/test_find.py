@@ -218,3 +218,17 @@ def test_parameters_are_those_with_which_a_case_ran(
     assert conditions["direct I/O"] == said
     assert conditions["flush"] == "fsync of each entry"
     assert conditions["reads checked"] == "100% of chunks"
+
+
+@pytest.mark.parametrize(
+    ("fsync", "said"), [(True, "fsync of each file"), (False, "none"), (None, "not recorded")]
+)
+def test_flush_of_checkpoints_is_their_fsync(
+    *, fsync: bool | None, said: str, history: History
+) -> None:
+    (ours,) = (run for run in history.runs() if not run.is_of_reference)
+    write(
+        ours.path.parent / "case_1" / "trial_0" / "rank_0" / "checkpoint_results_1.json",
+        {"mlpstorage": {"parameters": {"model": "llama3-8b", "fsync": fsync}}},
+    )
+    assert find(ours.run_id, history).conditions["flush"] == said
