@@ -15,6 +15,7 @@ import pytest
 from tests.session.tiny import WITHOUT_PAUSES
 
 PROJECT = Path(__file__).parents[2]
+TESTS = "benchmarks/test_kvcache.py"  # the other types leave runs of their own
 PYTEST = [sys.executable, "-m", "pytest"]
 AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 SMALL = [
@@ -45,16 +46,14 @@ class Runs:
         where = [*SMALL, f"--mlps-results-dir={results}", f"--mlps-cache-dir={cache}"]
         mpirun = [str(Path(sys.executable).parent / "mpirun"), "-n", "4", "--oversubscribe"]
         self.under_mpirun = run(
-            *(*mpirun, *AS_ROOT, *PYTEST, "benchmarks/", "-k", "test_workload"),
+            *(*mpirun, *AS_ROOT, *PYTEST, TESTS, "-k", "test_workload"),
             *("--mlps-hosts", "localhost", *where),
         )
         self.launched = run(
-            *(*PYTEST, "benchmarks/", "-k", "test_workload", "--hosts", "localhost:4"),
+            *(*PYTEST, TESTS, "-k", "test_workload", "--hosts", "localhost:4"),
             *("--num-processes", "4", "--oversubscribe", *AS_ROOT, *where, "--mlps-trials=1"),
         )
-        self.local = run(
-            *(*PYTEST, "benchmarks/", "--exec-type", "local", *where, "--mlps-trials=2")
-        )
+        self.local = run(*(*PYTEST, TESTS, "--exec-type", "local", *where, "--mlps-trials=2"))
         self.metadata: list[dict[str, Any]] = [
             json.loads(path.read_text())
             for path in sorted(results.rglob("*_metadata.json"), key=lambda p: p.name)
@@ -170,7 +169,7 @@ def test_command_is_printed_and_recorded(runs: Runs) -> None:
     commands = [metadata["executed_command"] for metadata in runs.metadata]
     assert "-n 4 --oversubscribe" in commands[0]
     assert "-n 4 -host localhost:4 --bind-to none --map-by node --oversubscribe" in commands[1]
-    assert commands[2].startswith("pytest benchmarks/ --exec-type local")
+    assert commands[2].startswith(f"pytest {TESTS} --exec-type local")
     for command, output in zip(
         commands, (runs.under_mpirun, runs.launched, runs.local), strict=True
     ):
@@ -181,7 +180,7 @@ def test_output_comes_once_and_unchanged(runs: Runs) -> None:
     for output in (runs.under_mpirun, runs.launched, runs.local):
         assert output.count("test session starts") == 1
         assert len(re.findall(r"\d+ passed", output)) == 1
-        start, _, end = output.partition("benchmarks/test_kvcache.py")
+        start, _, end = output.partition(f"\n{TESTS}")
         assert start.count("not comparable to MLPerf") == 1
         assert end.count("not comparable to MLPerf") == 1
     assert "\x1b[" not in runs.launched
