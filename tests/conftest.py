@@ -65,9 +65,10 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _ctrl_c_works() -> None:
-    """Restore SIGINT for the tests' processes: a shell makes background jobs ignore it."""
+def _signals_work() -> None:
+    """Restore signals for the tests' processes: background jobs ignore SIGINT, nohup SIGHUP."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
