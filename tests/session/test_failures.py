@@ -174,7 +174,8 @@ DAMAGES = {
     [
         (
             "a file is cut short",
-            r"reading \S+/[0-9a-f]{32}\.kv failed: the file ends at offset 4096; ",
+            # not at 4096: writes in flight at that moment lengthen it again
+            r"reading \S+/[0-9a-f]{32}\.kv failed: the file ends at offset \d+; ",
         ),
         pytest.param(
             "its directory vanishes",

@@ -177,7 +177,7 @@ def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.
             "--mlps-trials=1",
             "--mlps-gate-undecided=retry",
         ),
-        *("--mlps-timeout=6", "--mlps-grace=1"),
+        *("--mlps-timeout=6", "--mlps-grace=10"),
         timeout=60,
     )
     assert result.ret == 86

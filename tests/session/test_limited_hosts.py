@@ -29,8 +29,8 @@ def test_memory_limit_of_the_control_group_is_heeded(
     printed.stdout.re_match_lines(
         [r"workload 1: memory: up to 0\.\d+ GiB, but 0\.\d+ are free", f"limit: {limit}"]
     )
-    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, io_chunk_kib=16384)")
-    refused = pytester.run(*in_group(memory_group, *TINY))
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    refused = pytester.run(*in_group(memory_group, *TINY, "--mlps-set=kv_cache.io_chunk_kib=16384"))
     assert refused.ret == pytest.ExitCode.TESTS_FAILED
     refused.stdout.re_match_lines(
         [f"mlpstorage: note: .*: {limit}", r"E .*This run does not fit: memory: up to"]
