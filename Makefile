@@ -154,14 +154,19 @@ $(VENV)/filesystems: $(VENV)/ready
 		|| echo "no mkfs.xfs, bindfs, sshfs or GlusterFS: what is tested on xfs and FUSE will be skipped"
 	touch $@
 
-# Chromium with its driver, and the rules of axe-core: page tests are skipped without them.
+# Chromium with its driver, and the rules of axe-core: page tests are skipped without them. npm is
+# asked for apart: the distribution's cannot be installed beside another Node.js.
 AXE := axe-core@4.14.1
 $(VENV)/pages/ready: $(VENV)/ready
 	$(PIP_INSTALL) --constraint constraints-dev.txt --editable '.[pages]'
-	command -v chromium && command -v chromedriver && command -v npm \
+	command -v chromium && command -v chromedriver \
 		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
-		&& apt-get install --yes --quiet=2 --no-install-recommends chromium chromium-driver npm; } \
-		|| echo "no Chromium or npm: what is tested in a browser will be skipped"
+		&& apt-get install --yes --quiet=2 --no-install-recommends chromium chromium-driver; } \
+		|| echo "no Chromium: what is tested in a browser will be skipped"
+	command -v npm \
+		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends npm; } \
+		|| echo "no npm: axe-core cannot be installed"
 	mkdir -p $(@D)
 	npm install --silent --no-audit --no-fund --prefix $(@D) $(AXE) \
 		|| echo "no axe-core: accessibility will not be tested"
