@@ -169,7 +169,7 @@ ODD_MOMENTS = (
         conftest="""
         from mlpstorage_bench.session.gate import SessionGate
 
-        def judge(self, report):
+        def judge(self, report, others):
             if ACTS:
                 act()
                 raise KeyboardInterrupt
