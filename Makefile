@@ -53,7 +53,7 @@ SECONDS := 600
 fuzz: $(VENV)/ready
 	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/fuzz
 
-# Workers of pytest-xdist run files side by side. Coverage is that of the fast tests, and of trials of
+# Workers of pytest-xdist run tests side by side. Coverage is that of the fast tests, and of trials of
 # two benchmark types: its tracer doubles the processor time of sessions, and does not see the processes
 # that tests start. Ranks that wait use a core each: fewer of their tests run at once.
 test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready $(VENV)/docs
@@ -62,8 +62,8 @@ test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m '$(TRIALS)' tests/checkpointing tests/training
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m '$(SESSIONS)'
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m '$(RANKS)'
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m '$(SESSIONS)'
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m '$(RANKS)'
 
 # The documentation as pages in site/, whose links all lead somewhere: open site/index.html.
 site: $(VENV)/docs
@@ -72,7 +72,7 @@ site: $(VENV)/docs
 # What all tests without ranks and hosts cover: launch, mpi and process mostly run in what tests start.
 coverage: $(VENV)/filesystems $(VENV)/oldest-pytest/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 4 --dist loadfile -m 'not ($(RANKS)) and not ($(LATER))'
+	$(BIN)/coverage run -m pytest -n 4 --dist worksteal -m 'not ($(RANKS)) and not ($(LATER))'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=87
 
@@ -87,7 +87,7 @@ test-failures: $(VENV)/mpis
 
 # Tests of many seconds, and variants that make test does without.
 test-long: $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'long and not hosts_matrix and not failure_matrix'
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m 'long and not hosts_matrix and not failure_matrix'
 
 # Reports in a browser: overflow, errors, accessibility, at the width of a screen and a telephone.
 test-pages: $(VENV)/pages/ready
