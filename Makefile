@@ -81,9 +81,9 @@ coverage: $(VENV)/filesystems $(VENV)/oldest-pytest/ready
 test-compat: $(VENV)/ready
 	$(BIN)/python -m tests.compatibility $(VERSIONS)
 
-# All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
+# What can go wrong, on each MPI, on rank 0 and on another, apart from the part that `make test` runs.
 test-failures: $(VENV)/mpis
-	$(BIN)/python -m pytest tests/failures tests/launch tests/mpi_layer tests/session -m 'failure_matrix or not failure_matrix'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m failure_matrix
 
 # Tests of many seconds, and variants that make test does without.
 test-long: $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
@@ -102,7 +102,7 @@ test-torch: $(TORCH)/ready
 # All that is tested on several hosts, with every MPI and with Slurm: half an hour; `make test` runs a
 # part of it.
 test-hosts: $(VENV)/mpis $(VENV)/hosts $(VENV)/slurm
-	$(BIN)/python -m pytest tests/cluster -m 'hosts or hosts_matrix'
+	$(BIN)/python -m pytest -m 'hosts or hosts_matrix'
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check

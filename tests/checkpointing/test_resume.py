@@ -28,7 +28,7 @@ TESTS = """
 RUNNER = "mlpstorage_bench.checkpointing.runner"
 POINTS: Mapping[str, tuple[str, str, int] | tuple[str, str, int, str]] = {
     "while it is written": ("mlpstorage_bench.storage.entry_files", "EntryFile.make_durable", 2),
-    "before it is listed": (f"{RUNNER}.left_checkpoints", "LeftCheckpoints.list_written", 2),
+    "before it is listed": (f"{RUNNER}.left_checkpoints", "LeftCheckpoints.list_written", 3),
     "while it is listed": ("pathlib", "Path.replace", 2, MANIFEST),
     "before its trial is kept": ("mlpstorage_bench.results.kept_trials", "KeptTrials.keep", 2),
     "after the last one": ("mlpstorage_bench.session.run", "Run.finish", 1),

@@ -123,7 +123,7 @@ class Scenario:
     outside: Outside = ""
     """Signal that is sent once every rank is in its test."""
     always: frozenset[tuple[str, int]] = frozenset()
-    """MPI and acting rank of the runs that `make test` makes; `make test-failures` makes all."""
+    """MPI and acting rank of the runs of `make test`; `make test-failures` makes the others."""
     has_rank: bool = True
     """Whether the scenario is run with each rank as the acting one."""
     under: Starter = "pytest"
