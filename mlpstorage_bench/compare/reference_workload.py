@@ -1,6 +1,6 @@
 """Facts of the workload of a run of the reference, as its commands and metadata have them.
 
-Pure: values that were read come in, facts go out.
+Pure: values that were read come in, facts without secrets go out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from mlpstorage_bench.compare.subject import NOT_RECORDED
 from mlpstorage_bench.compare.workload_facts import WorkloadFacts, workload_facts
 from mlpstorage_bench.leaves.document import Document, finite_number
 from mlpstorage_bench.leaves.invocation import Invocation
+from mlpstorage_bench.redaction.text import redact_json
 
 _PLACES = frozenset(
     {
@@ -43,7 +44,7 @@ _TRUTH = {"true": True, "false": False}
 
 def facts_of_command(command: Invocation) -> WorkloadFacts:
     """Return the options with which a command started ranks."""
-    options = dict(_options(command.program_words))
+    options = redact_json(dict(_options(command.program_words)))
     return workload_facts({"parameters": options}, options)
 
 
@@ -69,7 +70,8 @@ def in_short(content: Document) -> str:
 def _parameters_of(content: Document) -> dict[str, object]:
     parameters = _without_places(content.part("parameters").value)
     given = {name: _plain(content.part("args", name).value) for name in _ARGUMENTS}
-    return {**parameters, **{name: one for name, one in given.items() if one is not None}}
+    known = {name: one for name, one in given.items() if one is not None}
+    return redact_json({**parameters, **known})
 
 
 def _without_places(value: object) -> dict[str, object]:

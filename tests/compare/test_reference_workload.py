@@ -62,6 +62,15 @@ def test_equal_parameters_in_other_forms_and_directories_are_equal_facts() -> No
     assert {in_short(document(one)) for one in (TRAINING, changed())} == {short}
 
 
+def test_secrets_of_others_are_in_no_fact() -> None:
+    options = ("kv.py", "--secret-key", "hunter2", "--endpoint=https://me:hunter2@host/b")
+    assert "hunter2" not in str(facts_of_command(Invocation(options, 0, 0)))
+    storage = {"access_key": "hunter2", "endpoint": "https://me:hunter2@host/b"}
+    facts = facts_of_run(document({"parameters": {"storage": storage}}))
+    assert "hunter2" not in str(facts)
+    assert "https://host/b" in str(facts)
+
+
 @pytest.mark.parametrize("content", [None, {}, {"parameters": {}, "args": {"loops": 1}}, []])
 def test_parameters_that_are_not_recorded_are_no_defaults(content: object) -> None:
     assert facts_of_run(document(content)) is None
