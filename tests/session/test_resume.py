@@ -219,14 +219,21 @@ def test_run_can_be_interrupted_again_and_again(
     assert after["runtime"] == pytest.approx(sum(one["runtime_s"] for one in resumed["parts"]))
 
 
+def interrupt_at_trial(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, trial: int
+) -> None:
+    """Have the session interrupted, and not killed, when the trial begins."""
+    conftest = project.path / "conftest.py"
+    conftest.write_text(conftest.read_text().replace("SIGKILL", "SIGINT"))
+    kill(monkeypatch, ENGINE, "Engine.run_trial", trial)
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_run_that_ctrl_c_has_ended_is_resumed_on_storage(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conftest = project.path / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("SIGKILL", "SIGINT"))
-    kill(monkeypatch, ENGINE, "Engine.run_trial", 4)
+    interrupt_at_trial(project, monkeypatch, 4)
     stopped = project.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
     assert stopped.ret == pytest.ExitCode.INTERRUPTED
     results = project.path / "results"
@@ -308,15 +315,13 @@ Engine.check_cases = refuse
 def test_part_that_the_engine_refuses_changes_no_file_of_the_run(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conftest = project.path / "conftest.py"
-    stopping = conftest.read_text().replace("SIGKILL", "SIGINT")
-    conftest.write_text(stopping)
-    kill(monkeypatch, ENGINE, "Engine.run_trial", 2)
+    interrupt_at_trial(project, monkeypatch, 2)
     project.runpytest_subprocess(*SIMULATED)
     run = leaf(project.path / "results")
     before = contents(run)
     assert (run / "summary.json").exists()
-    conftest.write_text(stopping + REFUSAL)
+    with (project.path / "conftest.py").open("a") as conftest:
+        conftest.write(REFUSAL)
     refused = resume(project, monkeypatch)
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stderr.fnmatch_lines(["*accepted: a larger one*"])
