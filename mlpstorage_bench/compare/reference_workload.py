@@ -6,6 +6,7 @@ Pure: values that were read come in, facts without secrets go out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mlpstorage_bench.compare.subject import NOT_RECORDED
 from mlpstorage_bench.compare.workload_facts import WorkloadFacts, workload_facts
@@ -43,7 +44,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 def facts_of_command(command: Invocation) -> WorkloadFacts:
-    """Return the options with which a command started ranks."""
+    """Return the options with which a command started ranks; those not given are at defaults."""
     options = redact_json(dict(_options(command.program_words)))
     return workload_facts({"parameters": options}, options)
 
@@ -51,7 +52,9 @@ def facts_of_command(command: Invocation) -> WorkloadFacts:
 def facts_of_run(content: Document) -> WorkloadFacts | None:
     """Return the parameters in the metadata of a run without commands of cases; None without."""
     parameters = _parameters_of(content)
-    return workload_facts({"parameters": parameters}, parameters) if parameters else None
+    if not parameters:
+        return None
+    return replace(workload_facts({"parameters": parameters}, parameters), of_missing=NOT_RECORDED)
 
 
 def in_short(content: Document) -> str:

@@ -27,10 +27,12 @@ class WorkloadFacts:
     """All parameters as the case ran; none where they are not recorded."""
     requests: str | None = None
     """Digest of the requests, where the fingerprint has one."""
+    of_missing: str = _AT_DEFAULT
+    """Text for a fact that is neither in the fingerprint nor recorded."""
 
     def text(self, name: str) -> str:
         """Return a fact in words; of one that the fingerprint omits, the recorded parameter."""
-        return self.facts.get(name) or self.parameters.get(name, _AT_DEFAULT)
+        return self.facts.get(name) or self.parameters.get(name, self.of_missing)
 
 
 def workload_facts(parts: Mapping[str, object], parameters: object) -> WorkloadFacts:

@@ -97,7 +97,7 @@ def test_trainings_of_the_reference_name_each_parameter_that_differs(tmp_path: P
         )
     assert unlike(one, other) == [
         "parameter reader.read_threads: 100 (A); 4 (B)",
-        "parameter reader.prefetch_size: default (A); 2 (B)",
+        "parameter reader.prefetch_size: not recorded (A); 2 (B)",
     ]
     assert unlike(one, alike) == []
     assert Comparison([one, alike]).alike["workload"].endswith("7, 100 readers")
